@@ -1,0 +1,72 @@
+// Element types, and the one place where a run-time type becomes a template argument.
+//
+// float32 is the compute type of training; float64 is the same kernels compiled once more, for gradient
+// certificates. bfloat16 and float16 are storage for frozen weights: they are widened before arithmetic.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "engine/core/check.h"
+
+namespace ft {
+
+enum class DType : uint8_t { f32, f64, bf16, f16, i32, i64, u8 };
+
+/// Bytes of one element.
+constexpr size_t size_of(DType t) {
+  switch (t) {
+    case DType::f64:
+    case DType::i64: return 8;
+    case DType::f32:
+    case DType::i32: return 4;
+    case DType::bf16:
+    case DType::f16: return 2;
+    case DType::u8: return 1;
+  }
+  return 0;
+}
+
+/// Hugging Face's spelling, as `torch_dtype` and `model.dtype` have it: "float32", "bfloat16", …
+std::string_view dtype_name(DType t);
+
+struct BF16 {
+  uint16_t bits;
+};
+struct F16 {
+  uint16_t bits;
+};
+
+inline float to_float(float v) { return v; }
+inline float to_float(BF16 v) { return std::bit_cast<float>(uint32_t{v.bits} << 16); }
+float to_float(F16 v);
+
+/// Round to nearest, ties to even; NaN stays NaN.
+BF16 to_bf16(float v);
+F16 to_f16(float v);
+
+template <class T>
+struct DTypeOf;
+template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
+template <> struct DTypeOf<double> { static constexpr DType value = DType::f64; };
+template <> struct DTypeOf<BF16> { static constexpr DType value = DType::bf16; };
+template <> struct DTypeOf<F16> { static constexpr DType value = DType::f16; };
+template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
+template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::i64; };
+template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; };
+template <class T>
+constexpr DType dtype_of = DTypeOf<T>::value;
+
+/// Calls f.template operator()<T>() with the compute type T of `t`: float or double.
+template <class F>
+decltype(auto) dispatch_compute(DType t, F&& f) {
+  switch (t) {
+    case DType::f32: return f.template operator()<float>();
+    case DType::f64: return f.template operator()<double>();
+    default: fail("[dispatch] expected a compute type (float32, float64), got {}", dtype_name(t));
+  }
+}
+
+}  // namespace ft

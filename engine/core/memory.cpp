@@ -1,0 +1,162 @@
+#include "engine/core/memory.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "engine/core/check.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FT_PLAIN_MALLOC 1  // let the sanitizer see every tensor as a block of its own
+#else
+#define FT_PLAIN_MALLOC 0
+#endif
+
+namespace ft {
+namespace {
+
+constexpr size_t kAlign = 64;
+size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+struct Counter {
+  std::atomic<size_t> live{0}, peak{0};
+};
+std::array<Counter, kMemoryClasses> counters;
+
+void count_in(MemoryClass c, size_t bytes) {
+  Counter& k = counters[static_cast<size_t>(c)];
+  const size_t now = k.live.fetch_add(bytes) + bytes;
+  size_t seen = k.peak.load();
+  while (seen < now && !k.peak.compare_exchange_weak(seen, now)) {
+  }
+}
+
+// Best fit over free blocks of one address range; neighbours merge when freed.
+class Arena {
+ public:
+  void* allocate(size_t bytes) {
+    std::lock_guard lock(mutex_);
+    if (!base_) reserve();
+    auto fit = by_size_.lower_bound({bytes, 0});
+    if (fit == by_size_.end()) return nullptr;
+    const auto [size, offset] = *fit;
+    by_size_.erase(fit);
+    by_offset_.erase(offset);
+    if (size > bytes) insert(offset + bytes, size - bytes);
+    return base_ + offset;
+  }
+
+  void release(void* p, size_t bytes) {
+    std::lock_guard lock(mutex_);
+    size_t offset = static_cast<size_t>(static_cast<std::byte*>(p) - base_), size = bytes;
+    auto next = by_offset_.lower_bound(offset);
+    if (next != by_offset_.end() && next->first == offset + size) {
+      size += next->second;
+      by_size_.erase({next->second, next->first});
+      next = by_offset_.erase(next);
+    }
+    if (next != by_offset_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == offset) {
+        offset = before->first;
+        size += before->second;
+        by_size_.erase({before->second, before->first});
+        by_offset_.erase(before);
+      }
+    }
+    insert(offset, size);
+  }
+
+ private:
+  void reserve() {
+    for (size_t bytes = size_t{1} << 40; bytes >= size_t{1} << 30; bytes >>= 1) {
+      void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (p == MAP_FAILED) continue;
+      madvise(p, bytes, MADV_HUGEPAGE);
+      base_ = static_cast<std::byte*>(p);
+      insert(0, bytes);
+      return;
+    }
+    fail("[memory] the system refuses to reserve addresses for activations; raise the limit on virtual memory (ulimit -v)");
+  }
+  void insert(size_t offset, size_t size) {
+    by_offset_[offset] = size;
+    by_size_.insert({size, offset});
+  }
+
+  std::mutex mutex_;
+  std::byte* base_ = nullptr;
+  std::map<size_t, size_t> by_offset_;              // offset -> size of a free block
+  std::set<std::pair<size_t, size_t>> by_size_;     // (size, offset): lower_bound is the best fit, lowest first
+};
+
+Arena& arena() {
+  static Arena* a = new Arena;  // outlives every static tensor
+  return *a;
+}
+
+bool is_short_lived(MemoryClass c) { return c == MemoryClass::activations || c == MemoryClass::workspace; }
+
+}  // namespace
+
+std::string_view memory_class_name(MemoryClass c) {
+  constexpr std::array<std::string_view, kMemoryClasses> names = {"weights",   "trainable",   "gradients",
+                                                                  "optimizer", "activations", "workspace"};
+  return names[static_cast<size_t>(c)];
+}
+
+std::array<MemoryUse, kMemoryClasses> memory_use() {
+  std::array<MemoryUse, kMemoryClasses> use;
+  for (int i = 0; i < kMemoryClasses; ++i) use[i] = {counters[i].live.load(), counters[i].peak.load()};
+  return use;
+}
+
+void reset_memory_peaks() {
+  for (Counter& k : counters) k.peak.store(k.live.load());
+}
+
+size_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<size_t>(usage.ru_maxrss) * 1024;
+}
+
+size_t resident_bytes() {
+  size_t pages = 0;
+  if (FILE* f = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(f, "%*s %zu", &pages) != 1) pages = 0;
+    std::fclose(f);
+  }
+  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+void* allocate_host(size_t bytes, MemoryClass c) {
+  const size_t size = round_up(bytes ? bytes : 1, kAlign);
+  void* p = nullptr;
+  if (is_short_lived(c) && !FT_PLAIN_MALLOC) {
+    p = arena().allocate(size);
+  } else {
+    p = std::aligned_alloc(kAlign, size);
+    if (p && size >= (size_t{1} << 22)) madvise(p, size, MADV_HUGEPAGE);
+  }
+  if (!p) fail("[memory] no room for {} more bytes of {}", bytes, memory_class_name(c));
+  count_in(c, size);
+  return p;
+}
+
+void free_host(void* p, size_t bytes, MemoryClass c) noexcept {
+  if (!p) return;
+  const size_t size = round_up(bytes ? bytes : 1, kAlign);
+  counters[static_cast<size_t>(c)].live.fetch_sub(size);
+  if (is_short_lived(c) && !FT_PLAIN_MALLOC) arena().release(p, size);
+  else std::free(p);
+}
+
+}  // namespace ft

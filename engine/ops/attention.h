@@ -1,0 +1,53 @@
+// Scaled dot-product attention over ragged samples, grouped queries, an optional per-layer prefix of keys and
+// values that every sample sees, causal or not, optional window and ALiBi.
+//
+//   s[i, j] = scale · q_i · k_j (+ slope_h · (j − i)),   p = softmax over the visible j,   o_i = Σ p[i, j] v_j
+//
+// Sample s has queries [q_bounds[s], q_bounds[s+1]) and keys [kv_begin[s], kv_end[s]) of the k/v buffers; causal
+// masks are aligned at the end (query i of n_q sees keys j ≤ n_kv − n_q + i), so the same op serves training
+// (n_q = n_kv) and generation from a cache. Prefix rows come before key 0 and are always visible.
+// Saved for backward: out and lse [tokens, heads] (log-sum-exp of each row of s). No [n_q, n_kv] buffer survives.
+// A row's result does not depend on other samples, on the grouping of samples, or on threads; the prefix
+// gradient is summed over samples in order, each sample's sum formed by itself.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/stream.h"
+
+namespace ft {
+
+template <class T>
+struct AttentionArgs {
+  int32_t samples = 0;
+  const int32_t* q_bounds = nullptr;                         // [samples + 1]
+  const int32_t *kv_begin = nullptr, *kv_end = nullptr;      // [samples], rows of k and v
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;             // heads is a multiple of kv_heads; head_dim any ≥ 1
+  const T *q = nullptr, *k = nullptr, *v = nullptr;          // [tokens, heads·D], [kv rows, kv_heads·D] twice
+  int64_t ldq = 0, ldk = 0, ldv = 0;                         // row strides (columns of a fused q|k|v are allowed)
+  int64_t prefix = 0;                                        // P
+  const T *prefix_k = nullptr, *prefix_v = nullptr;          // [P, kv_heads·D], row stride ld_prefix
+  int64_t ld_prefix = 0;
+  T scale = 1;
+  bool causal = true;
+  int64_t window = 0;               // > 0: query i sees only the last `window` keys up to its own position
+  const T* alibi_slopes = nullptr;  // [heads] or null; adds slope · (key position), as BLOOM does
+  T* out = nullptr;                 // [tokens, heads·D], row stride ldo
+  int64_t ldo = 0;
+  T* lse = nullptr;  // [tokens, heads]; may be null when no backward follows
+};
+
+template <class T>
+struct AttentionGradArgs {
+  AttentionArgs<T> forward;  // out and lse as the forward left them
+  const T* dout = nullptr;   // [tokens, heads·D], row stride ldo
+  T *dq = nullptr, *dk = nullptr, *dv = nullptr;            // overwritten; row strides ldq, ldk, ldv
+  T *dprefix_k = nullptr, *dprefix_v = nullptr;             // added to; null when the prefix is not trained
+};
+
+void attention(CpuStream&, const AttentionArgs<float>&);
+void attention(CpuStream&, const AttentionArgs<double>&);
+void attention_grad(CpuStream&, const AttentionGradArgs<float>&);
+void attention_grad(CpuStream&, const AttentionGradArgs<double>&);
+
+}  // namespace ft

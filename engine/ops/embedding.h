@@ -1,0 +1,36 @@
+// Rows of a packed table (layout of matmul.h, so a tied head and embedding are one copy) and their scatter
+// gradient, which is added token by token in order.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/stream.h"
+#include "engine/ops/matmul.h"
+
+namespace ft {
+
+template <class T>
+struct EmbeddingArgs {
+  int64_t tokens = 0;
+  PackedView table;              // [V, C]
+  const int32_t* ids = nullptr;  // [tokens], each in [0, V)
+  T scale = 1;
+  T* y = nullptr;           // [tokens, C]
+  bool accumulate = false;  // y += (learned positions)
+};
+
+template <class T>
+struct EmbeddingGradArgs {
+  int64_t tokens = 0, rows = 0, cols = 0;  // V, C
+  const int32_t* ids = nullptr;
+  const T* dy = nullptr;  // [tokens, C]
+  T scale = 1;
+  T* dtable = nullptr;  // packed, added to
+};
+
+void embedding(CpuStream&, const EmbeddingArgs<float>&);
+void embedding(CpuStream&, const EmbeddingArgs<double>&);
+void embedding_grad(CpuStream&, const EmbeddingGradArgs<float>&);
+void embedding_grad(CpuStream&, const EmbeddingGradArgs<double>&);
+
+}  // namespace ft

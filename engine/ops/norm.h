@@ -1,0 +1,52 @@
+// RMSNorm (Zhang and Sennrich 2019) and LayerNorm (Ba et al. 2016), with the residual addition before it fused:
+//   h = x + residual;  y = (h − mean)·rstd·(weight + weight_offset) + bias      (mean = 0 for RMSNorm)
+// Saved for backward: h (the caller's `sum`, or x when there is no residual), mean and rstd per row.
+// Rows are independent; weight gradients are summed sample by sample in order.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/segments.h"
+#include "engine/core/stream.h"
+
+namespace ft {
+
+template <class T>
+struct NormArgs {
+  int64_t rows = 0, cols = 0;
+  const T* x = nullptr;         // [rows, cols]
+  const T* residual = nullptr;  // [rows, cols] or null
+  const T* weight = nullptr;    // [cols]
+  const T* bias = nullptr;      // [cols] or null
+  T eps = 0;
+  T weight_offset = 0;  // 1 for Gemma
+  bool center = false;  // LayerNorm
+  T* sum = nullptr;     // [rows, cols]: h; null when residual is null; may alias x or residual
+  T* y = nullptr;       // [rows, cols]
+  T* mean = nullptr;    // [rows], LayerNorm only
+  T* rstd = nullptr;    // [rows]
+};
+
+template <class T>
+struct NormGradArgs {
+  Segments segments;           // of tokens
+  int64_t rows_per_token = 1;  // > 1: per-head norms (Qwen3), rows = tokens · rows_per_token
+  int64_t cols = 0;
+  const T* dy = nullptr;
+  const T* h = nullptr;     // normalised input
+  const T* mean = nullptr;  // null for RMSNorm
+  const T* rstd = nullptr;
+  const T* weight = nullptr;
+  T weight_offset = 0;
+  T* dh = nullptr;  // [rows, cols] or null
+  bool accumulate = false;
+  T* dweight = nullptr;  // [cols], added to, or null
+  T* dbias = nullptr;    // [cols], added to, or null
+};
+
+void norm(CpuStream&, const NormArgs<float>&);
+void norm(CpuStream&, const NormArgs<double>&);
+void norm_grad(CpuStream&, const NormGradArgs<float>&);
+void norm_grad(CpuStream&, const NormGradArgs<double>&);
+
+}  // namespace ft
