@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "engine/autograd/fwd.h"
 #include "engine/core/stream.h"
 
 namespace ft {
@@ -57,5 +58,11 @@ void gated_activation(CpuStream&, const GatedActivationArgs<float>&);
 void gated_activation(CpuStream&, const GatedActivationArgs<double>&);
 void gated_activation_grad(CpuStream&, const GatedActivationGradArgs<float>&);
 void gated_activation_grad(CpuStream&, const GatedActivationGradArgs<double>&);
+
+// ---- differentiable
+
+Var activation(Tape&, Activation kind, const Var& x);
+/// act(gate) · up, same shape.
+Var gated_activation(Tape&, Activation kind, const Var& gate, const Var& up);
 
 }  // namespace ft

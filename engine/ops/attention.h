@@ -12,8 +12,11 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "engine/autograd/fwd.h"
 #include "engine/core/stream.h"
+#include "engine/core/tensor.h"
 
 namespace ft {
 
@@ -49,5 +52,27 @@ void attention(CpuStream&, const AttentionArgs<float>&);
 void attention(CpuStream&, const AttentionArgs<double>&);
 void attention_grad(CpuStream&, const AttentionGradArgs<float>&);
 void attention_grad(CpuStream&, const AttentionGradArgs<double>&);
+
+// ---- differentiable
+
+struct AttentionOptions {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  double scale = 1;
+  bool causal = true;
+  int64_t window = 0;
+  Tensor alibi_slopes;  // [heads] in the compute type, or undefined
+};
+
+/// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused q|k|v.
+struct HeadColumns;
+
+/// Self-attention of the pass's samples (keys are the samples' own tokens) after an optional prefix of keys and
+/// values [P, kv_heads · D], values of the graph too. Returns [tokens, heads · D].
+Var attention(Tape&, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v, const Var* prefix_k,
+              const Var* prefix_v, const AttentionOptions& options);
+
+/// Generation: keys and values are rows [kv_begin[s], kv_end[s]) of a cache; nothing is recorded.
+Tensor cached_attention(Tape&, const HeadColumns& q, const Tensor& k, const Tensor& v, const std::vector<int32_t>& kv_begin,
+                        const std::vector<int32_t>& kv_end, const AttentionOptions& options);
 
 }  // namespace ft

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "engine/autograd/fwd.h"
 #include "engine/core/segments.h"
 #include "engine/core/stream.h"
 
@@ -55,5 +56,14 @@ void column_sum(CpuStream&, const ColumnSumArgs<double>&);
 /// Forward and backward are the same map (apply it to dy).
 void dropout(CpuStream&, const DropoutArgs<float>&);
 void dropout(CpuStream&, const DropoutArgs<double>&);
+
+// ---- differentiable
+
+/// a + b, same shape.
+Var add(Tape&, const Var& a, const Var& b);
+/// scale · x.
+Var scale(Tape&, const Var& x, double factor);
+/// Dropout of x [tokens, cols] with the pass's rows and positions; x itself when p = 0.
+Var dropout(Tape&, const Var& x, float p, uint64_t key, uint32_t site);
 
 }  // namespace ft

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
+#include <memory>
 
+#include "engine/autograd/fwd.h"
 #include "engine/core/stream.h"
 #include "engine/ops/matmul.h"
 
@@ -32,5 +35,12 @@ void embedding(CpuStream&, const EmbeddingArgs<float>&);
 void embedding(CpuStream&, const EmbeddingArgs<double>&);
 void embedding_grad(CpuStream&, const EmbeddingGradArgs<float>&);
 void embedding_grad(CpuStream&, const EmbeddingGradArgs<double>&);
+
+// ---- differentiable
+
+/// scale · table[ids] → [tokens, C].
+Var embedding(Tape&, Parameter& table, std::shared_ptr<const std::vector<int32_t>> ids, double scale = 1);
+/// x + table[ids] (learned positions).
+Var add_embedding(Tape&, const Var& x, Parameter& table, std::shared_ptr<const std::vector<int32_t>> ids);
 
 }  // namespace ft

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
+#include "engine/autograd/fwd.h"
 #include "engine/core/segments.h"
 #include "engine/core/stream.h"
 
@@ -48,5 +50,20 @@ void norm(CpuStream&, const NormArgs<float>&);
 void norm(CpuStream&, const NormArgs<double>&);
 void norm_grad(CpuStream&, const NormGradArgs<float>&);
 void norm_grad(CpuStream&, const NormGradArgs<double>&);
+
+// ---- differentiable
+
+struct NormOptions {
+  double eps = 1e-5;
+  double weight_offset = 0;
+  bool center = false;         // LayerNorm
+  int64_t rows_per_token = 1;  // per-head norms: x is [tokens, heads · cols] seen as tokens · heads rows
+};
+/// Norm of x over the last `weight`-many features.
+Var norm(Tape&, const Var& x, Parameter& weight, Parameter* bias, const NormOptions& options);
+
+/// h = x + residual and its norm y in one sweep. Returns {h, y}.
+std::pair<Var, Var> residual_norm(Tape&, const Var& x, const Var& residual, Parameter& weight, Parameter* bias,
+                           const NormOptions& options);
 
 }  // namespace ft

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 
+#include "engine/autograd/fwd.h"
 #include "engine/core/stream.h"
+#include "engine/core/tensor.h"
 
 namespace ft {
 
@@ -22,5 +24,12 @@ struct RopeArgs {
 
 void rope(CpuStream&, const RopeArgs<float>&);
 void rope(CpuStream&, const RopeArgs<double>&);
+
+// ---- differentiable
+
+/// Rotates columns [column, column + heads · head_dim) of x in place; the value returned shares x's storage, and x
+/// must not be read afterwards. cos and sin: [tokens, rotary_dim / 2] in the compute type.
+Var rope(Tape&, const Var& x, int64_t column, int64_t heads, int64_t head_dim, const Tensor& cos, const Tensor& sin,
+         bool interleaved);
 
 }  // namespace ft

@@ -1,0 +1,32 @@
+// The methods: from a YAML section or a saved adapter to an Adapter.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/config/node.h"
+#include "engine/nn/adapter.h"
+
+namespace ft {
+
+struct AdapterKind {
+  std::string_view peft_type, description;
+  double learning_rate;  // default
+  /// Reads the method's own fields; `section` names the mapping in messages. `saved`: the node is a saved
+  /// adapter_config.json, which other versions of PEFT may have written.
+  std::unique_ptr<Adapter> (*make)(const ConfigNode& config, const std::string& section, bool saved);
+};
+
+const std::vector<AdapterKind>& adapter_kinds();
+/// Throws ft::InputError that names the known types.
+const AdapterKind& find_adapter_kind(const ConfigNode& config);
+
+/// A saved adapter's configuration: FOLDER/adapter_config.json.
+ConfigNode read_adapter_config(const std::filesystem::path& folder);
+
+std::unique_ptr<Adapter> make_lora(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_full(const ConfigNode& config, const std::string& section, bool saved);
+
+}  // namespace ft

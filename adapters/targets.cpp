@@ -1,0 +1,103 @@
+#include "adapters/targets.h"
+
+#include <algorithm>
+#include <regex>
+#include <set>
+
+#include "engine/config/nearest.h"
+
+namespace ft {
+namespace {
+
+std::regex compile(const std::string& pattern, const std::string& where) {
+  try {
+    return std::regex(pattern, std::regex::ECMAScript);
+  } catch (const std::regex_error&) {
+    bad_input("{}: '{}' is not a regular expression", where, pattern);
+  }
+}
+
+// The last parts of all linear layers' names, for messages.
+std::vector<std::string> short_names(Model& model) {
+  std::vector<std::string> names;
+  for (const Linear* l : model.linears()) {
+    const std::string last = l->name.substr(l->name.rfind('.') + 1);
+    if (std::find(names.begin(), names.end(), last) == names.end()) names.push_back(last);
+  }
+  return names;
+}
+
+[[noreturn]] void no_match(Model& model, const std::string& name, const std::string& where) {
+  const std::vector<std::string> known = short_names(model);
+  const std::optional<std::string> near = nearest(name, known);
+  bad_input("{}: target_modules: no linear layer of this {} model is called '{}'{}; it has: {}", where,
+            model.facts().model_type, name, near ? fmt::format("; did you mean '{}'?", *near) : "",
+            fmt::join(known, ", "));
+}
+
+bool chosen(const ModuleChoice& choice, const Linear& l, const std::optional<std::regex>& pattern) {
+  if (choice.all_linear) return !l.is_head;
+  if (pattern) return std::regex_match(l.name, *pattern);
+  return std::any_of(choice.names.begin(), choice.names.end(), [&](const std::string& n) { return names_module(n, l.name); });
+}
+
+}  // namespace
+
+bool names_module(const std::string& name, const std::string& module) {
+  return module == name || (module.size() > name.size() && module.ends_with(name) && module[module.size() - name.size() - 1] == '.');
+}
+
+bool pattern_matches(const std::string& pattern, const std::string& module) {
+  return std::regex_match(module, compile("(.*\\.)?(" + pattern + ")", "rank_pattern or alpha_pattern"));
+}
+
+void read_choice(Fields& fields, std::string_view key, ModuleChoice& choice) {
+  const ConfigNode* node = fields.node(key);
+  if (!node || node->is_null()) return;
+  if (node->is_string()) {
+    if (node->string() == "all-linear") choice.all_linear = true;
+    else choice.pattern = node->string();
+    if (node->string().empty()) fields.fail(key, "expected a name, got an empty text");
+    return;
+  }
+  if (!node->is_list()) fields.fail(key, fmt::format("expected a list of names, a regular expression or all-linear, got {}", node->describe()));
+  read(*node, fields.name(key), choice.names);
+  if (choice.names.empty()) fields.fail(key, "the list is empty");
+}
+
+nlohmann::ordered_json to_json(const ModuleChoice& choice) {
+  if (choice.all_linear) return "all-linear";
+  if (!choice.pattern.empty()) return choice.pattern;
+  return choice.names;
+}
+
+std::vector<Linear*> find_targets(Model& model, const TargetQuery& q) {
+  std::optional<std::regex> target, excluded;
+  if (!q.targets.pattern.empty()) target = compile(q.targets.pattern, q.where);
+  if (!q.excluded.pattern.empty()) excluded = compile(q.excluded.pattern, q.where);
+  for (const std::string& pattern : q.layers_pattern)
+    if (pattern != model.facts().layers_pattern)
+      bad_input("{}: layers_pattern: this {} model's layers are called '{}', not '{}'", q.where, model.facts().model_type,
+                model.facts().layers_pattern, pattern);
+  for (const int64_t layer : q.layers)
+    if (layer < 0 || layer >= model.facts().layers)
+      bad_input("{}: layers_to_transform: layer {} does not exist; the model has layers 0 to {}", q.where, layer,
+                model.facts().layers - 1);
+  std::vector<Linear*> found;
+  std::set<std::string> seen;
+  for (Linear* l : model.linears()) {
+    if (!chosen(q.targets, *l, target)) continue;
+    for (const std::string& n : q.targets.names)
+      if (names_module(n, l->name)) seen.insert(n);
+    if (!q.layers.empty() && (l->layer < 0 || std::find(q.layers.begin(), q.layers.end(), l->layer) == q.layers.end())) continue;
+    if (chosen(q.excluded, *l, excluded)) continue;
+    found.push_back(l);
+  }
+  for (const std::string& n : q.targets.names)
+    if (!seen.contains(n)) no_match(model, n, q.where);
+  if (found.empty() && target) no_match(model, q.targets.pattern, q.where);
+  if (found.empty()) bad_input("{}: target_modules: everything that they name is excluded or in other layers", q.where);
+  return found;
+}
+
+}  // namespace ft

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace ft {
+class Tape;
+class Var;
+struct Parameter;
+struct Layout;
+}  // namespace ft

@@ -1,0 +1,42 @@
+// How the samples of one pass lie end to end: the only layout there is (no padding). Made once a pass, shared by
+// every op of it and by its backward.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/core/segments.h"
+
+namespace ft {
+
+/// What an op must know of the rows that it is given: sample bounds, and each row's name for dropout.
+struct RowIndex {
+  Segments segments;
+  const int32_t* row = nullptr;       // [tokens]
+  const int32_t* position = nullptr;  // [tokens]
+};
+
+struct Layout {
+  std::vector<int32_t> bounds = {0};  // [samples + 1]: tokens of sample s are [bounds[s], bounds[s+1])
+  std::vector<int32_t> row;           // [tokens]: the sample's ordinal in the optimizer step (names its dropout)
+  std::vector<int32_t> position;      // [tokens]: position in the sample, cached tokens counted in
+
+  int32_t samples() const { return static_cast<int32_t>(bounds.size()) - 1; }
+  int64_t tokens() const { return bounds.back(); }
+  Segments segments() const { return {bounds.data(), samples()}; }
+  RowIndex index() const { return {segments(), row.data(), position.data()}; }
+
+  /// Appends a sample of `length` tokens whose first token has position `start`.
+  void add_sample(int64_t length, int32_t row_in_step, int32_t start = 0) {
+    for (int64_t i = 0; i < length; ++i) {
+      row.push_back(row_in_step);
+      position.push_back(start + static_cast<int32_t>(i));
+    }
+    bounds.push_back(static_cast<int32_t>(bounds.back() + length));
+  }
+};
+
+using LayoutPtr = std::shared_ptr<const Layout>;
+
+}  // namespace ft

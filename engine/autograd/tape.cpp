@@ -1,0 +1,68 @@
+#include "engine/autograd/tape.h"
+
+#include "engine/ops/elementwise.h"
+
+namespace ft {
+
+Gradient::Slot Gradient::slot() const {
+  Tensor& g = node_->sum;
+  if (!g.defined()) {
+    g = Tensor::empty(node_->shape, node_->dtype, MemoryClass::activations, node_->device);
+    return {g, false};
+  }
+  if (g.shared()) g = g.clone(MemoryClass::activations);
+  return {g, true};
+}
+
+void Gradient::add(Stream& stream, const Tensor& g) const {
+  FT_CHECK(g.numel() == node_->shape.numel(), "[tape] expected a gradient like {}, got {}", node_->shape.str(),
+           g.shape().str());
+  if (!arrived()) {
+    node_->sum = g.reshape(node_->shape);
+    return;
+  }
+  const Tensor sum = slot().grad;
+  launch(stream, g.dtype(), [&]<class T>(auto& s) {
+    ft::add(s, AddArgs<T>{.count = g.numel(), .a = sum.data<T>(), .b = g.data<T>(), .y = sum.data<T>()});
+  });
+}
+
+Tensor Gradient::take() const {
+  Tensor g = std::move(node_->sum);
+  node_->sum = {};
+  return g.shared() ? g.clone(MemoryClass::activations) : g;
+}
+
+void Tape::backward() {
+  while (!entries_.empty()) {
+    const Entry entry = std::move(entries_.back());
+    entries_.pop_back();
+    if (entry.output.arrived()) entry.backward();
+  }
+}
+
+Var Tape::checkpoint(const Var& input, bool wanted, std::function<Var(const Var&)> f) {
+  if (!wants(input, wanted)) return f(input);
+  recording_ = false;
+  Var value;
+  try {
+    value = f(input);
+  } catch (...) {
+    recording_ = true;
+    throw;
+  }
+  recording_ = true;
+  const Var output(value.value(), true);
+  record(output.gradient(), [this, input, output = output.gradient(), f = std::move(f)] {
+    const Var inside(input.value(), input.requires_grad());
+    std::vector<Entry> outer = std::move(entries_);
+    entries_.clear();
+    f(inside).gradient().add(stream_, output.take());
+    backward();
+    entries_ = std::move(outer);
+    if (inside.gradient().arrived()) input.gradient().add(stream_, inside.gradient().take());
+  });
+  return output;
+}
+
+}  // namespace ft

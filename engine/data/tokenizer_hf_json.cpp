@@ -1,0 +1,100 @@
+// tokenizer.json, the one file that holds all of a tokenizer: its model here, its other nodes where they are
+// used.
+#include "engine/core/check.h"
+#include "engine/data/tokenizer_json.h"
+#include "engine/data/tokenizer_parts.h"
+#include "engine/io/printable.h"
+
+namespace ft {
+using nlohmann::json;
+
+std::vector<std::pair<std::string, int32_t>> vocabulary_entries(const json& vocab,
+                                                                const std::string& source) {
+  std::vector<std::pair<std::string, int32_t>> entries;
+  entries.reserve(vocab.size());
+  for (const auto& [content, id] : vocab.items()) {
+    entries.emplace_back(content, json_id(id, "\"" + content + "\"", source));
+  }
+  return entries;
+}
+
+AddedToken added_token(const json& node, int32_t id, const std::string& source) {
+  AddedToken token;
+  token.id = id;
+  token.content = json_string(node, "content", source);
+  token.special = json_bool(node, "special", false, source);
+  token.single_word = json_bool(node, "single_word", false, source);
+  token.lstrip = json_bool(node, "lstrip", false, source);
+  token.rstrip = json_bool(node, "rstrip", false, source);
+  token.normalized = json_bool(node, "normalized", !token.special, source);
+  return token;
+}
+
+namespace {
+
+/// "left right" or ["left", "right"].
+MergeViews merge_views(const json& merges, const std::string& source) {
+  MergeViews views;
+  views.reserve(merges.size());
+  const auto broken = [&] {
+    bad_input("{}: merge {} is not two tokens (\"left right\" or [\"left\", \"right\"])", source,
+              views.size() + 1);
+  };
+  for (const auto& merge : merges) {
+    if (merge.is_string()) {
+      const std::string_view line = merge.get_ref<const std::string&>();
+      const size_t blank = line.find(' ');
+      if (blank == std::string_view::npos || line.find(' ', blank + 1) != std::string_view::npos) broken();
+      views.emplace_back(line.substr(0, blank), line.substr(blank + 1));
+    } else {
+      if (!merge.is_array() || merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string()) broken();
+      views.emplace_back(merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>());
+    }
+  }
+  return views;
+}
+
+}  // namespace
+
+TokenizerParts parts_from_tokenizer_json(std::string_view text, const std::string& source) {
+  const json file = parse_json(text, source);
+  const json& model = json_object(file, "model", source);
+  // Old files leave the type out; only BPE has merges.
+  const std::string type =
+      json_optional_string(model, "type", source).value_or(model.contains("merges") ? "BPE" : "of no name");
+  if (type != "BPE" || json_bool(model, "byte_fallback", false, source)) {
+    bad_input("{}: the tokenizer model {}{} is not supported; supported is byte-level BPE", source,
+              printable(type), type == "BPE" ? " with byte_fallback" : "");
+  }
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (!json_optional_string(model, key, source).value_or("").empty()) {
+      bad_input("{}: model.{} is not supported; supported is byte-level BPE", source, key);
+    }
+  }
+  const json& dropout = json_or_null(model, "dropout");
+  if (!dropout.is_null() && dropout != 0)
+    bad_input("{}: model.dropout is not supported; set it to null", source);
+
+  TokenizerParts parts;
+  parts.source = source;
+  parts.normalizer = json_or_null(file, "normalizer");
+  parts.pre_tokenizer = json_or_null(file, "pre_tokenizer");
+  parts.post_processor = json_or_null(file, "post_processor");
+  BpeOptions options;
+  options.ignore_merges = json_bool(model, "ignore_merges", false, source);
+  options.fuse_unk = json_bool(model, "fuse_unk", false, source);
+  options.unk_token = json_optional_string(model, "unk_token", source).value_or("");
+  auto vocabulary = std::make_unique<const Vocabulary>(
+      vocabulary_entries(json_object(model, "vocab", source), source), source);
+  parts.model = make_bpe(std::move(vocabulary), merge_views(json_array(model, "merges", source), source),
+                         options, source);
+  const json& added = json_or_null(file, "added_tokens");
+  if (!added.is_null() && !added.is_array()) bad_input("{}: \"added_tokens\" should be a list", source);
+  for (const json& node : added) {
+    parts.added.push_back(
+        added_token(node, json_id(json_or_null(node, "id"), "an added token", source), source));
+  }
+  return parts;
+}
+
+}  // namespace ft

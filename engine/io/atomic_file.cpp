@@ -1,0 +1,96 @@
+#include "engine/io/atomic_file.h"
+
+#include <fcntl.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "engine/core/check.h"
+
+namespace ft {
+namespace {
+
+constexpr size_t kBufferBytes = 256 << 10;
+constexpr int kNameAttempts = 100;  // names left behind by a killed process that had our process number
+
+}  // namespace
+
+std::filesystem::path temporary_neighbour(const std::filesystem::path& path) {
+  static std::atomic<unsigned> counter{0};
+  return parent_folder(path) /
+         fmt::format(".{}.tmp-{}-{}", path.filename().string(), ::getpid(), counter.fetch_add(1));
+}
+
+std::filesystem::path parent_folder(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+int sync_folder(const std::filesystem::path& folder) {
+  const FileDescriptor handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!handle) return errno;
+  if (::fsync(handle.get()) == 0 || errno == EINVAL || errno == ENOTSUP) return 0;
+  return errno;
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path)
+    : path_(std::move(path)), buffer_(std::make_unique<std::byte[]>(kBufferBytes)) {
+  if (path_.filename().empty()) fail("{}: cannot write: names a folder; give a file name", path_.string());
+  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
+    temporary_ = temporary_neighbour(path_);
+    file_ = FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (file_) return;
+    if (errno != EEXIST) break;
+  }
+  fail_unchanged(errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (file_ && !committed_) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail_unchanged(int error) const {
+  fail("{}: cannot write: {}; the previous file is unchanged", path_.string(), errno_text(error));
+}
+
+void AtomicFile::write(const void* data, size_t bytes) {
+  FT_CHECK(!committed_, "[AtomicFile] expected no write after commit, got one to {}", path_.string());
+  if (bytes > kBufferBytes - buffered_) flush();
+  if (bytes > kBufferBytes) {
+    write_through(static_cast<const std::byte*>(data), bytes);
+  } else if (bytes > 0) {
+    std::memcpy(buffer_.get() + buffered_, data, bytes);
+    buffered_ += bytes;
+  }
+}
+
+void AtomicFile::write_through(const std::byte* data, size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t n = ::write(file_.get(), data, bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail_unchanged(errno);
+    data += n;
+    bytes -= static_cast<size_t>(n);
+  }
+}
+
+void AtomicFile::flush() {
+  write_through(buffer_.get(), buffered_);
+  buffered_ = 0;
+}
+
+void AtomicFile::commit() {
+  FT_CHECK(!committed_, "[AtomicFile] expected one commit, got a second of {}", path_.string());
+  flush();
+  if (::fsync(file_.get()) != 0) fail_unchanged(errno);
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_unchanged(errno);
+  committed_ = true;
+  if (const int error = sync_folder(parent_folder(path_))) {
+    fail("{}: written, but its folder cannot be synced: {}; a power cut may bring the previous file back",
+         path_.string(), errno_text(error));
+  }
+}
+
+}  // namespace ft

@@ -1,0 +1,30 @@
+// What one pass through a model carries along: the tape, what dropout needs, the cache of a generation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/autograd/tape.h"
+
+namespace ft {
+
+using Ids = std::shared_ptr<const std::vector<int32_t>>;
+
+/// Keys and values of every layer for a few rows of generation, each with room for `capacity` tokens.
+struct KvCache {
+  int64_t rows = 0, capacity = 0;
+  std::vector<Tensor> k, v;     // [layer]: [rows · capacity, kv_heads · D]
+  std::vector<int32_t> length;  // [rows]: tokens so far
+};
+
+struct Forward {
+  Tape& tape;
+  bool training = false;              // dropout is active
+  uint64_t dropout_key = 0;           // dropout_key(seed, optimizer step)
+  bool recompute = false;             // keep one activation a layer, compute the rest again on the way back
+  KvCache* cache = nullptr;           // generation: sample s of the pass is cache row cache_rows[s]
+  std::vector<int32_t> cache_rows = {};
+};
+
+}  // namespace ft

@@ -1,0 +1,60 @@
+// Where an adapter may attach. Models call these sites and know nothing of adapters; adapters hang themselves into
+// the sites and know nothing of models.
+//
+//   slot    a named parameter: train it (BitFit, norm tuning, full fine-tuning) or put a trained copy in its place
+//   Linear  before (IA3 on inputs), low-rank terms (LoRA), after (IA3 on outputs; W is readable, for DoRA)
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/nn/forward.h"
+#include "engine/ops/linear.h"
+
+namespace ft {
+
+/// A place for a parameter. Two slots may hold one parameter: a tied head and embedding.
+struct Slot {
+  std::string name;  // Hugging Face's, e.g. "model.embed_tokens.weight"
+  Parameter* parameter = nullptr;
+  explicit operator bool() const { return parameter != nullptr; }
+};
+
+class Linear;
+
+class LinearAdapter {
+ public:
+  virtual ~LinearAdapter() = default;
+  virtual Var before(Forward&, const Linear&, const Var& x) { return x; }
+  virtual void low_rank(Forward&, const Linear&, std::vector<LowRankTerm>&) {}
+  virtual Var after(Forward&, const Linear&, const Var& /*x*/, const Var& y) { return y; }
+};
+
+/// A linear layer by its module name, e.g. "model.layers.0.self_attn.q_proj".
+class Linear {
+ public:
+  std::string name;
+  int layer = -1;        // -1: not in a layer (the head)
+  bool conv1d = false;   // Hugging Face stores it as [in, out] (GPT-2)
+  bool is_head = false;  // the output embedding
+  Slot weight, bias;     // [out, in] packed; [out] or empty
+  std::vector<LinearAdapter*> adapters;
+
+  int64_t in() const { return weight.parameter->shape[1]; }
+  int64_t out() const { return weight.parameter->shape[0]; }
+
+  /// Weight, bias and the low-rank terms of this pass.
+  LinearWeights weights(Forward& f) const {
+    LinearWeights w{weight.parameter, bias.parameter, {}};
+    for (LinearAdapter* a : adapters) a->low_rank(f, *this, w.low_rank);
+    return w;
+  }
+  Var operator()(Forward& f, Var x) const {
+    for (LinearAdapter* a : adapters) x = a->before(f, *this, x);
+    Var y = linear(f.tape, x, weights(f));
+    for (LinearAdapter* a : adapters) y = a->after(f, *this, x, y);
+    return y;
+  }
+};
+
+}  // namespace ft

@@ -1,0 +1,335 @@
+// The thin products of LoRA (engine/ops/low_rank.h), rank r small, C wide. Each is read-bound on its [T, C] operand when
+// r is below about 8 and bound by multiply-adds above.
+//
+//   down  dot products along C: a tile of rows × ranks keeps one vector of running sums per product, lane i summing the
+//         columns i, i + lanes, … in order; lanes are joined in a fixed order at the end, then scaled.
+//   up    y + scale · (Σ over ranks, one chain from zero): the register tile of the matrix product with depth r.
+//   grad  per sample, one chain over its tokens from zero, then dW + scale · sum: a tile of ranks × columns.
+//
+// Blocks of columns and rows only decide what stays in L1: no chain is cut or reordered by them.
+#include "engine/ops/low_rank.h"
+
+#include <cstring>
+
+#include "kernels/cpu/matmul_shape.h"
+#include "kernels/cpu/scratch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/low_rank.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/simd/lanes-inl.h"
+#include "kernels/cpu/simd/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ft::HWY_NAMESPACE {
+
+// ---- down ----
+
+constexpr int kDownRows = 3, kDownRanks = 4;  // 12 running sums, 3 + 4 loads a step
+constexpr int64_t kDownBlock = 24;            // rows that share a chunk of columns in L1
+constexpr int64_t kDownChunk = 256;
+
+/// Running sums of M rows × R ranks, kept as vectors.
+template <class T, int M, int R>
+struct Dots {
+  using D = typename Shape<T>::D;
+  using V = hn::Vec<D>;
+  V c[M * R];
+
+  HWY_INLINE void load_sums(const T* p, int64_t row, int64_t rank) {
+    load_sums(p, row, rank, std::make_index_sequence<M * R>());
+  }
+  HWY_INLINE void store_sums(T* p, int64_t row, int64_t rank) const {
+    store_sums(p, row, rank, std::make_index_sequence<M * R>());
+  }
+  template <class Part>
+  HWY_INLINE void step(const T* x, int64_t ldx, const T* w, int64_t ldw, Part part) {
+    step(x, ldx, w, ldw, part, std::make_index_sequence<M>(), std::make_index_sequence<R>());
+  }
+
+ private:
+  template <size_t... I>
+  HWY_INLINE void load_sums(const T* p, int64_t row, int64_t rank, std::index_sequence<I...>) {
+    ((c[I] = hn::LoadU(D(), p + static_cast<int64_t>(I / R) * row + static_cast<int64_t>(I % R) * rank)), ...);
+  }
+  template <size_t... I>
+  HWY_INLINE void store_sums(T* p, int64_t row, int64_t rank, std::index_sequence<I...>) const {
+    (hn::StoreU(c[I], D(), p + static_cast<int64_t>(I / R) * row + static_cast<int64_t>(I % R) * rank), ...);
+  }
+  template <size_t... I>
+  HWY_INLINE void rank(V w, const V* x, V* HWY_RESTRICT sums, std::index_sequence<I...>) {
+    ((sums[I * R] = hn::MulAdd(x[I], w, sums[I * R])), ...);
+  }
+  template <class Part, size_t... I, size_t... J>
+  HWY_INLINE void step(const T* x, int64_t ldx, const T* w, int64_t ldw, Part part, std::index_sequence<I...> i,
+                       std::index_sequence<J...>) {
+    const V xs[M] = {load(D(), x + static_cast<int64_t>(I) * ldx, part)...};
+    (rank(load(D(), w + static_cast<int64_t>(J) * ldw, part), xs, c + J, i), ...);
+  }
+};
+
+/// Continues the sums of M rows × R ranks, vectors at `sums` (row and rank strides), over `count` columns.
+template <class T, int M, int R>
+HWY_NOINLINE void down_tile(int64_t count, const T* x, int64_t ldx, const T* w, int64_t ldw, T* sums, int64_t row) {
+  constexpr int64_t kLanes = Shape<T>::kLanes;
+  Dots<T, M, R> dots;
+  dots.load_sums(sums, row, kLanes);
+  int64_t c = 0;
+  for (; c + kLanes <= count; c += kLanes) dots.step(x + c, ldx, w + c, ldw, Full{});
+  if (c < count) dots.step(x + c, ldx, w + c, ldw, Tail{static_cast<size_t>(count - c)});
+  dots.store_sums(sums, row, kLanes);
+}
+
+template <class T>
+using DownTile = void (*)(int64_t, const T*, int64_t, const T*, int64_t, T*, int64_t);
+/// Entry [(rows - 1) * kDownRanks + ranks - 1].
+template <class T, size_t... I>
+constexpr std::array<DownTile<T>, sizeof...(I)> down_tiles(std::index_sequence<I...>) {
+  return {down_tile<T, static_cast<int>(I) / kDownRanks + 1, static_cast<int>(I) % kDownRanks + 1>...};
+}
+
+/// Rows [row, row + count).
+template <class T>
+void down_block(const LowRankDownArgs<T>& a, int64_t row, int64_t count) {
+  static constexpr auto kTiles = down_tiles<T>(std::make_index_sequence<kDownRows * kDownRanks>());
+  constexpr int64_t kLanes = Shape<T>::kLanes;
+  const typename Shape<T>::D d;
+  const TileRows rows(count, kDownRows), ranks(a.rank, kDownRanks);
+  const int64_t sums_row = a.rank * kLanes;
+  Scratch scratch(Scratch::piece<T>(count * sums_row));
+  T* sums = scratch.take<T>(count * sums_row);
+  std::memset(sums, 0, static_cast<size_t>(count * sums_row) * sizeof(T));
+  for (int64_t c = 0; c < a.cols; c += kDownChunk) {
+    for (int64_t j = 0; j < ranks.count; ++j) {
+      const T* w = a.w + ranks.begin(j) * a.cols + c;
+      for (int64_t i = 0; i < rows.count; ++i) {
+        kTiles[(rows.length(i) - 1) * kDownRanks + ranks.length(j) - 1](
+            std::min(kDownChunk, a.cols - c), a.x + (row + rows.begin(i)) * a.ldx + c, a.ldx, w, a.cols,
+            sums + rows.begin(i) * sums_row + ranks.begin(j) * kLanes, sums_row);
+      }
+    }
+  }
+  for (int64_t i = 0; i < count * a.rank; ++i) {
+    a.u[row * a.rank + i] = a.scale * hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, sums + i * kLanes)));
+  }
+}
+
+template <class T>
+void down(CpuStream& stream, const LowRankDownArgs<T>& a) {
+  const int64_t blocks = std::max<int64_t>(1, (int64_t{1} << 19) / (kDownBlock * a.rank * a.cols));  // 10 µs a task
+  stream.parallel(ceil_div(a.tokens, kDownBlock * blocks), [&](int64_t task) {
+    const int64_t end = std::min(a.tokens, (task + 1) * kDownBlock * blocks);
+    for (int64_t row = task * kDownBlock * blocks; row < end; row += kDownBlock) {
+      down_block(a, row, std::min(kDownBlock, end - row));
+    }
+  });
+}
+
+// ---- up and grad: tiles of broadcast u and vectors along C ----
+
+/// M rows of `out` at stride ld (+)= scale · sums; with `cols` below the tile's width by way of a buffer.
+template <class T, bool kOld>
+struct PutScaled {
+  T* out;
+  int64_t ld;
+  T scale;
+  template <int I, int J>
+  HWY_INLINE void at(hn::Vec<typename Shape<T>::D> c) {
+    const typename Shape<T>::D d;
+    T* p = out + I * ld + J * Shape<T>::kLanes;
+    const auto s = hn::Set(d, scale);
+    hn::StoreU(kOld ? hn::MulAdd(s, c, hn::LoadU(d, p)) : hn::Mul(s, c), d, p);
+  }
+};
+
+template <class T>
+struct ScaledTarget {
+  T* out;
+  int64_t ld, cols;
+  T scale;
+  bool old;
+};
+
+template <class T, int M, int NV>
+HWY_INLINE void put_scaled(const Tile<T, M, NV>& tile, const ScaledTarget<T>& to) {
+  if (to.old) {
+    PutScaled<T, true> put{to.out, to.ld, to.scale};
+    tile.each(put);
+  } else {
+    PutScaled<T, false> put{to.out, to.ld, to.scale};
+    tile.each(put);
+  }
+}
+template <class T, int M, int NV>
+HWY_NOINLINE void put_scaled_partial(const Tile<T, M, NV>& tile, const ScaledTarget<T>& to) {
+  constexpr int kWidth = NV * Shape<T>::kLanes;
+  HWY_ALIGN T rows[M * kWidth] = {};
+  const size_t bytes = static_cast<size_t>(to.cols) * sizeof(T);
+  for (int i = 0; i < M; ++i) std::memcpy(rows + i * kWidth, to.out + i * to.ld, bytes);
+  put_scaled(tile, ScaledTarget<T>{rows, kWidth, kWidth, to.scale, to.old});
+  for (int i = 0; i < M; ++i) std::memcpy(to.out + i * to.ld, rows + i * kWidth, bytes);
+}
+
+/// M rows by one tile's width of columns: Σ over `depth` steps of u[i · row + s · step] · w[s · ldw + …].
+template <class T, int M>
+HWY_NOINLINE void outer_tile(int64_t depth, const T* u, int64_t row, int64_t step, const T* w, int64_t ldw,
+                             const ScaledTarget<T>& to) {
+  constexpr int NV = Shape<T>::kVectors;
+  Tile<T, M, NV> tile;
+  tile.zero();
+  for (int64_t s = 0; s < depth; ++s) tile.step(u + s * step, row, PanelColumn<T, T>{w + s * ldw, 16});
+  if (HWY_LIKELY(to.cols >= NV * Shape<T>::kLanes)) put_scaled(tile, to);
+  else put_scaled_partial(tile, to);
+}
+template <class T>
+using OuterTile = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, const ScaledTarget<T>&);
+template <class T, size_t... M>
+constexpr std::array<OuterTile<T>, sizeof...(M)> outer_tiles(std::index_sequence<M...>) {
+  return {outer_tile<T, static_cast<int>(M) + 1>...};
+}
+template <class T>
+struct Outer {
+  static constexpr int64_t kWidth = Shape<T>::kVectors * Shape<T>::kLanes;
+  static constexpr auto kTiles = outer_tiles<T>(std::make_index_sequence<Shape<T>::kRows>());
+};
+
+/// The last, partial columns of `depth` rows, padded with zeros to a tile's width.
+template <class T>
+void copy_tail(int64_t depth, const T* p, int64_t ld, int64_t cols, T* out) {
+  std::memset(out, 0, static_cast<size_t>(depth * Outer<T>::kWidth) * sizeof(T));
+  for (int64_t i = 0; i < depth; ++i) std::memcpy(out + i * Outer<T>::kWidth, p + i * ld, static_cast<size_t>(cols) * sizeof(T));
+}
+
+/// Rows [row, row + count).
+template <class T>
+void up_block(const LowRankUpArgs<T>& a, int64_t row, int64_t count) {
+  constexpr int64_t kWidth = Outer<T>::kWidth;
+  const TileRows rows(count, Shape<T>::kRows);
+  const int64_t full = a.cols / kWidth * kWidth, left = a.cols - full;
+  const int64_t block = std::clamp<int64_t>(4096 / a.rank / kWidth * kWidth, kWidth, 512);  // W's columns in L1
+  Scratch scratch(Scratch::piece<T>(a.rank * kWidth));
+  T* tail = scratch.take<T>(a.rank * kWidth);
+  if (left > 0) copy_tail(a.rank, a.w + full, a.cols, left, tail);
+  for (int64_t c0 = 0; c0 < a.cols; c0 += block) {
+    for (int64_t i = 0; i < rows.count; ++i) {
+      const int64_t t = row + rows.begin(i);
+      const auto tile = Outer<T>::kTiles[rows.length(i) - 1];
+      for (int64_t c = c0; c < std::min(c0 + block, a.cols); c += kWidth) {
+        const ScaledTarget<T> to{a.y + t * a.ldy + c, a.ldy, a.cols - c, a.scale, a.accumulate};
+        tile(a.rank, a.u + t * a.rank, a.rank, 1, c < full ? a.w + c : tail, c < full ? a.cols : kWidth, to);
+      }
+    }
+  }
+}
+
+template <class T>
+void up(CpuStream& stream, const LowRankUpArgs<T>& a) {
+  const int64_t unit = Shape<T>::kRows;
+  const int64_t block = std::clamp<int64_t>(round_up((int64_t{1} << 19) / (a.rank * a.cols), unit), 4 * unit, 16 * unit);
+  stream.parallel(ceil_div(a.tokens, block), [&](int64_t task) {
+    up_block(a, task * block, std::min(block, a.tokens - task * block));
+  });
+}
+
+/// Columns [c0, end) of dW, all samples.
+template <class T>
+void grad_block(const LowRankGradArgs<T>& a, int64_t c0, int64_t end) {
+  constexpr int64_t kWidth = Outer<T>::kWidth;
+  const TileRows ranks(a.rank, Shape<T>::kRows);
+  for (int32_t s = 0; s < a.segments.count; ++s) {
+    const int64_t begin = a.segments.bounds[s], depth = a.segments.bounds[s + 1] - begin;
+    if (depth == 0) continue;
+    for (int64_t c = c0; c < end; c += kWidth) {
+      const T* x = a.x + begin * a.ldx + c;
+      int64_t ldx = a.ldx;
+      if (a.cols - c < kWidth) {
+        Scratch scratch(Scratch::piece<T>(depth * kWidth));
+        T* tail = scratch.take<T>(depth * kWidth);
+        copy_tail(depth, x, a.ldx, a.cols - c, tail);
+        x = tail;
+        ldx = kWidth;
+      }
+      for (int64_t j = 0; j < ranks.count; ++j) {
+        const ScaledTarget<T> to{a.dw + ranks.begin(j) * a.cols + c, a.cols, a.cols - c, a.scale, true};
+        Outer<T>::kTiles[ranks.length(j) - 1](depth, a.u + begin * a.rank + ranks.begin(j), 1, a.rank, x, ldx, to);
+      }
+    }
+  }
+}
+
+template <class T>
+void grad(CpuStream& stream, const LowRankGradArgs<T>& a) {
+  const auto work = static_cast<double>(a.segments.tokens()) * static_cast<double>(a.rank * a.cols);
+  const Cut columns = cut_into(a.cols, std::min<int64_t>(useful_tasks(2 * work), ceil_div(a.cols, 64)), Outer<T>::kWidth);
+  stream.parallel(columns.count, [&](int64_t task) {
+    grad_block(a, columns.begin(task), columns.begin(task) + columns.length(task));
+  });
+}
+
+void low_rank_down_f32(CpuStream& stream, const LowRankDownArgs<float>& a) { down(stream, a); }
+void low_rank_down_f64(CpuStream& stream, const LowRankDownArgs<double>& a) { down(stream, a); }
+void low_rank_up_f32(CpuStream& stream, const LowRankUpArgs<float>& a) { up(stream, a); }
+void low_rank_up_f64(CpuStream& stream, const LowRankUpArgs<double>& a) { up(stream, a); }
+void low_rank_grad_f32(CpuStream& stream, const LowRankGradArgs<float>& a) { grad(stream, a); }
+void low_rank_grad_f64(CpuStream& stream, const LowRankGradArgs<double>& a) { grad(stream, a); }
+
+}  // namespace ft::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ft {
+namespace {
+
+HWY_EXPORT(low_rank_down_f32);
+HWY_EXPORT(low_rank_down_f64);
+HWY_EXPORT(low_rank_up_f32);
+HWY_EXPORT(low_rank_up_f64);
+HWY_EXPORT(low_rank_grad_f32);
+HWY_EXPORT(low_rank_grad_f64);
+
+/// False where there is nothing to do.
+bool check(const char* op, int64_t tokens, int64_t rank, int64_t cols, int64_t stride) {
+  FT_CHECK(tokens >= 0 && rank > 0 && cols >= 0, "[{}] expected T, C >= 0 and r > 0, got {}, {}, {}", op, tokens, cols,
+           rank);
+  if (tokens == 0 || cols == 0) return false;
+  FT_CHECK(stride >= cols, "[{}] expected a stride of at least {}, got {}", op, cols, stride);
+  return true;
+}
+template <class T>
+bool check(const LowRankDownArgs<T>& a) {
+  return check("low_rank_down", a.tokens, a.rank, a.cols, a.ldx);
+}
+template <class T>
+bool check(const LowRankUpArgs<T>& a) {
+  return check("low_rank_up", a.tokens, a.rank, a.cols, a.ldy);
+}
+template <class T>
+bool check(const LowRankGradArgs<T>& a) {
+  return check("low_rank_grad", a.segments.tokens(), a.rank, a.cols, a.ldx);
+}
+
+}  // namespace
+
+void low_rank_down(CpuStream& stream, const LowRankDownArgs<float>& a) {
+  if (check(a)) HWY_DYNAMIC_DISPATCH(low_rank_down_f32)(stream, a);
+}
+void low_rank_down(CpuStream& stream, const LowRankDownArgs<double>& a) {
+  if (check(a)) HWY_DYNAMIC_DISPATCH(low_rank_down_f64)(stream, a);
+}
+void low_rank_up(CpuStream& stream, const LowRankUpArgs<float>& a) {
+  if (check(a)) HWY_DYNAMIC_DISPATCH(low_rank_up_f32)(stream, a);
+}
+void low_rank_up(CpuStream& stream, const LowRankUpArgs<double>& a) {
+  if (check(a)) HWY_DYNAMIC_DISPATCH(low_rank_up_f64)(stream, a);
+}
+void low_rank_grad(CpuStream& stream, const LowRankGradArgs<float>& a) {
+  if (check(a)) HWY_DYNAMIC_DISPATCH(low_rank_grad_f32)(stream, a);
+}
+void low_rank_grad(CpuStream& stream, const LowRankGradArgs<double>& a) {
+  if (check(a)) HWY_DYNAMIC_DISPATCH(low_rank_grad_f64)(stream, a);
+}
+
+}  // namespace ft
+#endif

@@ -1,0 +1,229 @@
+#include "models/decoder.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "engine/ops/attention.h"
+#include "engine/ops/elementwise.h"
+#include "engine/ops/embedding.h"
+#include "engine/ops/head_columns.h"
+#include "engine/ops/rope.h"
+
+namespace ft {
+namespace {
+
+// Dropout places of the base model; adapters number theirs from 1 << 16 (engine/nn/sites.h).
+constexpr uint32_t kEmbedPlace = 1, kLayerPlaces = 2;
+
+}  // namespace
+
+Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(std::move(config)) {
+  const DecoderConfig& c = config_;
+  const DecoderNames& n = c.names;
+  facts_ = {.model_type = c.model_type, .vocab = c.vocab, .hidden = c.hidden, .layers = c.layers, .heads = c.heads,
+            .kv_heads = c.kv_heads, .head_dim = c.head_dim, .max_positions = c.max_positions, .tied = c.tied,
+            .lora_targets = c.lora_targets, .layers_pattern = n.layers.substr(n.layers.rfind('.') + 1)};
+  const auto matrix = [&](const std::string& name, int64_t rows, int64_t cols) {
+    return Slot{name, &own(Parameter::make(name, {rows, cols}, Parameter::Layout::packed, storage))};
+  };
+  const auto vector = [&](const std::string& name, int64_t size) {
+    return Slot{name, &own(Parameter::make(name, {size}, Parameter::Layout::plain, compute))};
+  };
+  const auto norm_of = [&](const std::string& module, int64_t size) {
+    return Norm{vector(module + ".weight", size), c.layer_norm ? vector(module + ".bias", size) : Slot{}};
+  };
+
+  embed_ = matrix(n.embed + ".weight", c.vocab, c.hidden);
+  if (c.learned_positions) positions_ = matrix(n.positions + ".weight", c.max_positions, c.hidden);
+  else rope_ = RopeTable(c.rope, c.head_dim);
+  const int64_t q_size = c.heads * c.head_dim, kv_size = c.kv_heads * c.head_dim;
+  for (int i = 0; i < c.layers; ++i) {
+    auto l = std::make_unique<Layer>();
+    const std::string prefix = fmt::format("{}.{}.", n.layers, i);
+    const auto linear_of = [&](const std::string& name, int64_t out, int64_t in, bool bias) {
+      Linear x;
+      x.name = prefix + name;
+      x.layer = i;
+      x.conv1d = c.conv1d;
+      x.weight = matrix(x.name + ".weight", out, in);
+      if (bias) x.bias = vector(x.name + ".bias", out);
+      return x;
+    };
+    l->attn_norm = norm_of(prefix + n.attn_norm, c.hidden);
+    if (c.fused_qkv) {
+      l->qkv = linear_of(n.qkv, q_size + 2 * kv_size, c.hidden, c.qkv_bias);
+    } else {
+      l->q = linear_of(n.q, q_size, c.hidden, c.qkv_bias);
+      l->k = linear_of(n.k, kv_size, c.hidden, c.qkv_bias);
+      l->v = linear_of(n.v, kv_size, c.hidden, c.qkv_bias);
+    }
+    l->o = linear_of(n.o, c.hidden, q_size, c.o_bias);
+    if (c.qk_norm) {
+      l->q_norm = norm_of(prefix + n.q_norm, c.head_dim);
+      l->k_norm = norm_of(prefix + n.k_norm, c.head_dim);
+    }
+    l->mlp_norm = norm_of(prefix + n.mlp_norm, c.hidden);
+    if (c.gated) l->gate = linear_of(n.gate, c.ffn, c.hidden, c.mlp_bias);
+    l->up = linear_of(n.up, c.ffn, c.hidden, c.mlp_bias);
+    l->down = linear_of(n.down, c.hidden, c.ffn, c.mlp_bias);
+    layers_.push_back(std::move(l));
+  }
+  final_norm_ = norm_of(n.final_norm, c.hidden);
+  head_.name = n.head;
+  head_.is_head = true;
+  head_.weight = c.tied ? Slot{n.head + ".weight", embed_.parameter} : matrix(n.head + ".weight", c.vocab, c.hidden);
+}
+
+std::vector<Linear*> Decoder::linears() {
+  std::vector<Linear*> all;
+  for (const auto& l : layers_)
+    for (Linear* x : {&l->qkv, &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down})
+      if (x->weight) all.push_back(x);
+  all.push_back(&head_);
+  return all;
+}
+
+std::vector<Slot*> Decoder::slots() {
+  std::vector<Slot*> all;
+  const auto add = [&](Slot& s) {
+    if (s) all.push_back(&s);
+  };
+  add(embed_);
+  add(positions_);
+  for (const auto& l : layers_) {
+    for (Norm* n : {&l->attn_norm, &l->q_norm, &l->k_norm, &l->mlp_norm}) {
+      add(n->weight);
+      add(n->bias);
+    }
+    for (Linear* x : {&l->qkv, &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down}) {
+      add(x->weight);
+      add(x->bias);
+    }
+  }
+  add(final_norm_.weight);
+  add(final_norm_.bias);
+  add(head_.weight);
+  add(head_.bias);
+  return all;
+}
+
+NormOptions Decoder::norm_options() const { return {.eps = config_.norm_eps, .center = config_.layer_norm}; }
+
+Var Decoder::drop(Forward& f, const Var& x, double p, uint32_t place) const {
+  return f.training && p > 0 ? dropout(f.tape, x, static_cast<float>(p), f.dropout_key, place) : x;
+}
+
+bool Decoder::trainable(const Layer& l) const {
+  for (const Norm* n : {&l.attn_norm, &l.q_norm, &l.k_norm, &l.mlp_norm})
+    for (const Slot* s : {&n->weight, &n->bias})
+      if (*s && s->parameter->trainable) return true;
+  for (const Linear* x : {&l.qkv, &l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down})
+    if (x->weight && (x->weight.parameter->trainable || (x->bias && x->bias.parameter->trainable) || !x->adapters.empty()))
+      return true;
+  return false;
+}
+
+Var Decoder::hidden(Forward& f, const Ids& ids) {
+  const Layout& layout = f.tape.layout();
+  for (const int32_t id : *ids)
+    if (id < 0 || id >= config_.vocab) bad_input("token id {} is outside the model's vocabulary of {}", id, config_.vocab);
+  Var h = embedding(f.tape, *embed_.parameter, ids);
+  Angles angles;
+  if (config_.learned_positions) {
+    for (const int32_t p : layout.position)
+      if (p >= config_.max_positions)
+        bad_input("a sample has {} tokens or more, but the model has positions for {}; lower data.max_length", p + 1,
+                  config_.max_positions);
+    h = add_embedding(f.tape, h, *positions_.parameter, std::make_shared<const std::vector<int32_t>>(layout.position));
+  } else {
+    std::tie(angles.cos, angles.sin) = rope_.angles(layout, f.tape.compute());
+  }
+  h = drop(f, h, config_.embed_dropout, kEmbedPlace);
+  for (int i = 0; i < config_.layers; ++i) {
+    // The closure outlives this call: it holds the angles (shared storage), and a Forward that lives through backward.
+    const auto run = [this, &f, i, angles](const Var& x) { return layer(f, i, x, angles); };
+    h = f.recompute ? f.tape.checkpoint(h, trainable(*layers_[i]), run) : run(h);
+  }
+  if (f.cache)
+    for (int32_t s = 0; s < layout.samples(); ++s)
+      f.cache->length[f.cache_rows[s]] += layout.bounds[s + 1] - layout.bounds[s];
+  return norm(f.tape, h, *final_norm_.weight.parameter, final_norm_.bias.parameter, norm_options());
+}
+
+Var Decoder::layer(Forward& f, int index, const Var& h, const Angles& angles) {
+  Layer& l = *layers_[index];
+  const uint32_t place = kLayerPlaces + 2 * static_cast<uint32_t>(index);
+  const Var x = norm(f.tape, h, *l.attn_norm.weight.parameter, l.attn_norm.bias.parameter, norm_options());
+  const Var attended = drop(f, attend(f, index, x, angles), config_.residual_dropout, place);
+  const auto [middle, y] =
+      residual_norm(f.tape, attended, h, *l.mlp_norm.weight.parameter, l.mlp_norm.bias.parameter, norm_options());
+  return add(f.tape, middle, drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1));
+}
+
+Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
+  Layer& l = *layers_[index];
+  const DecoderConfig& c = config_;
+  const int64_t q_size = c.heads * c.head_dim, kv_size = c.kv_heads * c.head_dim;
+  HeadColumns q, k, v;
+  if (c.fused_qkv) {
+    const Var all = l.qkv(f, x);
+    q = {all, 0};
+    k = {all, q_size};
+    v = {all, q_size + kv_size};
+  } else {
+    q.var = l.q(f, x);
+    k.var = l.k(f, x);
+    v.var = l.v(f, x);
+    if (c.qk_norm) {
+      NormOptions o = norm_options();
+      o.rows_per_token = c.heads;
+      q.var = norm(f.tape, q.var, *l.q_norm.weight.parameter, nullptr, o);
+      o.rows_per_token = c.kv_heads;
+      k.var = norm(f.tape, k.var, *l.k_norm.weight.parameter, nullptr, o);
+    }
+    if (angles.cos.defined()) {
+      q.var = rope(f.tape, q.var, 0, c.heads, c.head_dim, angles.cos, angles.sin, false);
+      k.var = rope(f.tape, k.var, 0, c.kv_heads, c.head_dim, angles.cos, angles.sin, false);
+    }
+  }
+  const AttentionOptions options{.heads = c.heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim,
+                                 .scale = 1 / std::sqrt(static_cast<double>(c.head_dim)), .alibi_slopes = {}};
+  if (!f.cache) return l.o(f, attention(f.tape, q, k, v, nullptr, nullptr, options));
+
+  KvCache& cache = *f.cache;
+  const Layout& layout = f.tape.layout();
+  std::vector<int32_t> begin, end;
+  const size_t bytes = static_cast<size_t>(kv_size) * size_of(x.value().dtype());
+  const auto store = [&](const Tensor& target, const HeadColumns& from, int32_t token, int64_t row) {
+    const Tensor& t = from.var.value();
+    std::memcpy(static_cast<std::byte*>(target.raw()) + row * bytes,
+                static_cast<const std::byte*>(t.raw()) + (token * t.dim(1) + from.column) * size_of(t.dtype()), bytes);
+  };
+  for (int32_t s = 0; s < layout.samples(); ++s) {
+    const int32_t row = f.cache_rows[s], length = cache.length[row], count = layout.bounds[s + 1] - layout.bounds[s];
+    FT_CHECK(length + count <= cache.capacity, "[cache] expected at most {} tokens a row, got {}", cache.capacity, length + count);
+    begin.push_back(static_cast<int32_t>(row * cache.capacity));
+    end.push_back(begin.back() + length + count);
+    for (int32_t t = 0; t < count; ++t) {
+      store(cache.k[index], k, layout.bounds[s] + t, begin.back() + length + t);
+      store(cache.v[index], v, layout.bounds[s] + t, begin.back() + length + t);
+    }
+  }
+  return l.o(f, Var(cached_attention(f.tape, q, cache.k[index], cache.v[index], begin, end, options)));
+}
+
+Var Decoder::feed_forward(Forward& f, Layer& l, const Var& x) {
+  if (!config_.gated) return l.down(f, activation(f.tape, config_.activation, l.up(f, x)));
+  const Var gate = l.gate(f, x);
+  return l.down(f, gated_activation(f.tape, config_.activation, gate, l.up(f, x)));
+}
+
+KvCache Decoder::make_cache(int64_t rows, int64_t capacity, DType compute) const {
+  KvCache cache{.rows = rows, .capacity = capacity, .k = {}, .v = {}, .length = std::vector<int32_t>(static_cast<size_t>(rows))};
+  for (int64_t i = 0; i < config_.layers; ++i)
+    for (auto* side : {&cache.k, &cache.v})
+      side->push_back(Tensor::empty({rows * capacity, config_.kv_heads * config_.head_dim}, compute));
+  return cache;
+}
+
+}  // namespace ft

@@ -1,0 +1,57 @@
+// The one decoder: pre-norm transformer blocks over ragged samples. A family is a DecoderConfig; what differs
+// between families is data here (which norm, which positions, fused or separate q|k|v, gated or not), so there is
+// one forward to read, one to keep correct.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/nn/model.h"
+#include "engine/ops/norm.h"
+#include "models/decoder_config.h"
+#include "models/rope_table.h"
+
+namespace ft {
+
+class Decoder : public Model {
+ public:
+  /// Makes every parameter, uninitialised: matrices stored as `storage`, vectors in `compute`.
+  Decoder(DecoderConfig config, DType storage, DType compute);
+
+  const DecoderConfig& config() const { return config_; }
+  nlohmann::ordered_json config_json() const override { return config_.json; }
+  Var hidden(Forward& f, const Ids& ids) override;
+  const Linear& head() const override { return head_; }
+  KvCache make_cache(int64_t rows, int64_t capacity, DType compute) const override;
+  std::vector<Linear*> linears() override;
+  std::vector<Slot*> slots() override;
+
+ private:
+  struct Norm {
+    Slot weight, bias;
+  };
+  struct Layer {
+    Norm attn_norm, mlp_norm, q_norm, k_norm;
+    Linear q, k, v, qkv, o, gate, up, down;
+  };
+  struct Angles {
+    Tensor cos, sin;
+  };
+
+  Var layer(Forward& f, int index, const Var& h, const Angles& angles);
+  Var attend(Forward& f, int index, const Var& x, const Angles& angles);
+  Var feed_forward(Forward& f, Layer& l, const Var& x);
+  Var drop(Forward& f, const Var& x, double p, uint32_t place) const;
+  NormOptions norm_options() const;
+  bool trainable(const Layer& l) const;
+
+  DecoderConfig config_;
+  Slot embed_, positions_;
+  std::vector<std::unique_ptr<Layer>> layers_;
+  Norm final_norm_;
+  Linear head_;
+  RopeTable rope_;
+};
+
+}  // namespace ft
