@@ -51,7 +51,8 @@ void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, c
                        }});
   write_safetensors(folder / kTensors, std::move(entries));
   write_text_file(folder / kConfig, adapter.config_json(origin.base).dump(2) + "\n");
-  const nlohmann::ordered_json extra = {{"base_fingerprint", origin.fingerprint}};
+  nlohmann::ordered_json extra = {{"base_fingerprint", origin.fingerprint}};
+  if (origin.rendering.is_object()) extra.update(origin.rendering);
   write_text_file(folder / kOrigin, extra.dump(2) + "\n");
 
   const SafetensorsFile file(folder / kTensors);

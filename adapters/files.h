@@ -13,6 +13,7 @@ namespace ft {
 struct AdapterOrigin {
   std::string base;         // base_model_name_or_path
   std::string fingerprint;  // of the base, models/load.h
+  nlohmann::ordered_json rendering;  // further keys of ftengine.json: template, stop_ids
 };
 
 /// Writes the three files into `folder`, which exists; each atomically. Reads the tensors back and compares them bit

@@ -21,7 +21,7 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
   const DecoderConfig& c = config_;
   const DecoderNames& n = c.names;
   facts_ = {.model_type = c.model_type, .vocab = c.vocab, .hidden = c.hidden, .layers = c.layers, .heads = c.heads,
-            .kv_heads = c.kv_heads, .head_dim = c.head_dim, .max_positions = c.max_positions, .tied = c.tied,
+            .kv_heads = c.kv_heads, .head_dim = c.head_dim, .max_positions = c.max_positions, .position_limit = c.learned_positions ? c.max_positions : 0, .tied = c.tied,
             .lora_targets = c.lora_targets, .layers_pattern = n.layers.substr(n.layers.rfind('.') + 1)};
   const auto matrix = [&](const std::string& name, int64_t rows, int64_t cols) {
     return Slot{name, &own(Parameter::make(name, {rows, cols}, Parameter::Layout::packed, storage))};

@@ -124,6 +124,12 @@ LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions
   Opened in = open(path);
   check_decoder(in.config, path.string());
   check_size(in.config, *in.source);
+  if (!options.dropout) {
+    in.config.embed_dropout = in.config.residual_dropout = in.config.attention_dropout = 0;
+  } else if (in.config.attention_dropout > 0) {
+    bad_input("{}: model.dropout: dropout of attention weights ({}) is not supported; set it to 0 in config.json or leave model.dropout false",
+              path.string(), in.config.attention_dropout);
+  }
   LoadedModel loaded;
   loaded.from_gguf = in.gguf;
   loaded.storage = options.storage.value_or(in.gguf ? DType::bf16 : DType::f32);
@@ -136,6 +142,16 @@ LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions
   loaded.fingerprint = fingerprint(*in.source, uses);
   loaded.model = std::move(model);
   return loaded;
+}
+
+void reload_model(Model& model, const std::filesystem::path& folder, Stream& stream) {
+  auto& decoder = dynamic_cast<Decoder&>(model);
+  const auto source = open_safetensors_weights(folder);
+  const Family& family = find_family(decoder.facts().model_type, folder.string());
+  const std::vector<TensorUse> uses = match_tensors(decoder, *source, family, false);
+  stream.visit([&](CpuStream& cpu) {
+    for (const TensorUse& use : uses) fill(cpu, *source, use);
+  });
 }
 
 }  // namespace ft

@@ -29,7 +29,7 @@ std::string_view hint_for(const ConfigNode& node, bool number_wanted) {
 
 }  // namespace
 
-std::string Range::describe() const {
+std::string NumberRange::describe() const {
   std::string out;
   if (low > -std::numeric_limits<double>::infinity()) {
     out = fmt::format("{} {}", low_open ? " above" : " of at least", low);
@@ -47,7 +47,7 @@ void bad_value(const ConfigNode& node, std::string_view name, std::string_view e
 }
 
 int64_t read_integer(const ConfigNode& node, std::string_view name, int64_t low, int64_t high,
-                     const Range& range) {
+                     const NumberRange& range) {
   constexpr double kTwo63 = 9223372036854775808.0;
   const std::string expected = "an integer" + range.describe();
   int64_t value = 0;
@@ -64,7 +64,7 @@ int64_t read_integer(const ConfigNode& node, std::string_view name, int64_t low,
   return value;
 }
 
-double read_real(const ConfigNode& node, std::string_view name, const Range& range) {
+double read_real(const ConfigNode& node, std::string_view name, const NumberRange& range) {
   const std::string expected = "a number" + range.describe();
   double value = 0;
   if (node.kind() == ConfigNode::Kind::integer) {
@@ -87,15 +87,16 @@ size_t read_choice(const ConfigNode& node, std::string_view name, const std::vec
     }
     if (const auto near = nearest(node.string(), names)) hint = fmt::format("did you mean '{}'?", *near);
   }
-  bad_value(node, name, (names.size() == 1 ? "" : "one of ") + join(names), hint);
+  bad_value(node, name, fmt::format("{}{}", names.size() == 1 ? "" : "one of ", fmt::join(names, ", ")),
+            hint);
 }
 
-void read(const ConfigNode& node, std::string_view name, bool& value, const Range&) {
+void read(const ConfigNode& node, std::string_view name, bool& value, const NumberRange&) {
   if (node.kind() != ConfigNode::Kind::boolean) bad_value(node, name, "true or false", hint_for(node, false));
   value = node.boolean();
 }
 
-void read(const ConfigNode& node, std::string_view name, std::string& value, const Range&) {
+void read(const ConfigNode& node, std::string_view name, std::string& value, const NumberRange&) {
   if (!node.is_string()) {
     const bool scalar = !node.is_null() && !node.is_list() && !node.is_map();
     bad_value(node, name, "a text", scalar ? "put it in quotes" : "");
@@ -103,7 +104,7 @@ void read(const ConfigNode& node, std::string_view name, std::string& value, con
   value = node.string();
 }
 
-void read(const ConfigNode& node, std::string_view name, std::filesystem::path& value, const Range&) {
+void read(const ConfigNode& node, std::string_view name, std::filesystem::path& value, const NumberRange&) {
   std::string text;
   read(node, name, text);
   if (text.empty() || text.find('\0') != std::string::npos) bad_value(node, name, "a path");

@@ -20,7 +20,7 @@
 namespace ft {
 
 /// The values a number may take. For integers the bounds are compared as integers.
-struct Range {
+struct NumberRange {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool low_open = false;  // low itself is excluded
@@ -32,21 +32,21 @@ struct Range {
   /// " above 0 and at most 1"; empty for all numbers.
   std::string describe() const;
 };
-inline Range at_least(double low) {
+inline NumberRange at_least(double low) {
   return {.low = low};
 }
-inline Range positive() {
+inline NumberRange positive() {
   return {.low = 0, .low_open = true};
 }
-inline Range between(double low, double high) {
+inline NumberRange between(double low, double high) {
   return {.low = low, .high = high};
 }
 /// [0, 1): what may be dropped, or decayed; 1 would leave nothing.
-inline Range probability() {
+inline NumberRange probability() {
   return {.low = 0, .high = 1, .high_open = true};
 }
 /// (0, 1].
-inline Range share() {
+inline NumberRange share() {
   return {.low = 0, .high = 1, .low_open = true};
 }
 
@@ -74,22 +74,23 @@ std::string_view name_of(E value) {
 [[noreturn]] void bad_value(const ConfigNode& node, std::string_view name, std::string_view expected,
                             std::string_view hint = "");
 int64_t read_integer(const ConfigNode& node, std::string_view name, int64_t low, int64_t high,
-                     const Range& range);
-double read_real(const ConfigNode& node, std::string_view name, const Range& range);
+                     const NumberRange& range);
+double read_real(const ConfigNode& node, std::string_view name, const NumberRange& range);
 /// Index of the text among `names`; another text is an error that names the nearest.
 size_t read_choice(const ConfigNode& node, std::string_view name, const std::vector<std::string>& names);
 
-void read(const ConfigNode& node, std::string_view name, bool& value, const Range& = {});
-void read(const ConfigNode& node, std::string_view name, std::string& value, const Range& = {});
+void read(const ConfigNode& node, std::string_view name, bool& value, const NumberRange& = {});
+void read(const ConfigNode& node, std::string_view name, std::string& value, const NumberRange& = {});
 /// A relative path starts from the folder of its source; the result is absolute, without "." and "..".
-void read(const ConfigNode& node, std::string_view name, std::filesystem::path& value, const Range& = {});
-inline void read(const ConfigNode& node, std::string_view, ConfigNode& value, const Range& = {}) {
+void read(const ConfigNode& node, std::string_view name, std::filesystem::path& value,
+          const NumberRange& = {});
+inline void read(const ConfigNode& node, std::string_view, ConfigNode& value, const NumberRange& = {}) {
   value = node;
 }
 
 template <std::integral T>
 requires(!std::same_as<T, bool>) void read(const ConfigNode& node, std::string_view name, T& value,
-                                           const Range& range = {}) {
+                                           const NumberRange& range = {}) {
   constexpr auto kMax = std::numeric_limits<T>::max();
   constexpr int64_t high =
       std::in_range<int64_t>(kMax) ? static_cast<int64_t>(kMax) : std::numeric_limits<int64_t>::max();
@@ -98,12 +99,12 @@ requires(!std::same_as<T, bool>) void read(const ConfigNode& node, std::string_v
 }
 
 template <std::floating_point T>
-void read(const ConfigNode& node, std::string_view name, T& value, const Range& range = {}) {
+void read(const ConfigNode& node, std::string_view name, T& value, const NumberRange& range = {}) {
   value = static_cast<T>(read_real(node, name, range));
 }
 
 template <NamedEnum E>
-void read(const ConfigNode& node, std::string_view name, E& value, const Range& = {}) {
+void read(const ConfigNode& node, std::string_view name, E& value, const NumberRange& = {}) {
   const auto entries = enum_names(E{});
   std::vector<std::string> names;
   for (const EnumName<E>& entry : entries) names.emplace_back(entry.name);
@@ -111,7 +112,8 @@ void read(const ConfigNode& node, std::string_view name, E& value, const Range& 
 }
 
 template <class T>
-void read(const ConfigNode& node, std::string_view name, std::optional<T>& value, const Range& range = {}) {
+void read(const ConfigNode& node, std::string_view name, std::optional<T>& value,
+          const NumberRange& range = {}) {
   if (node.is_null()) {
     value.reset();
   } else {
@@ -120,7 +122,8 @@ void read(const ConfigNode& node, std::string_view name, std::optional<T>& value
 }
 
 template <class T>
-void read(const ConfigNode& node, std::string_view name, std::vector<T>& value, const Range& range = {}) {
+void read(const ConfigNode& node, std::string_view name, std::vector<T>& value,
+          const NumberRange& range = {}) {
   if (!node.is_list()) bad_value(node, name, "a list", node.is_null() ? "" : "write it as [a, b]");
   value.clear();
   for (size_t i = 0; i < node.size(); ++i) {
@@ -132,7 +135,7 @@ void read(const ConfigNode& node, std::string_view name, std::vector<T>& value, 
 
 template <class T>
 void read(const ConfigNode& node, std::string_view name, std::vector<std::pair<std::string, T>>& value,
-          const Range& range = {}) {
+          const NumberRange& range = {}) {
   if (!node.is_map()) bad_value(node, name, "a mapping");
   value.clear();
   for (size_t i = 0; i < node.size(); ++i) {

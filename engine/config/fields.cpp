@@ -89,7 +89,8 @@ void Fields::finish(Hint* hint, bool lenient) {
     std::string advice = hint ? hint(key) : "";
     if (advice.empty()) {
       const auto near = nearest(key, known_);
-      advice = near ? fmt::format("did you mean '{}'?", *near) : fmt::format("known keys: {}", join(known_));
+      advice = near ? fmt::format("did you mean '{}'?", *near)
+                    : fmt::format("known keys: {}", fmt::join(known_, ", "));
     }
     bad_input("{}: unknown key '{}'{}{}; {}", node_.key_where(i), printable(key, 60),
               section_.empty() ? "" : " in ", section_, advice);

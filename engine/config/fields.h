@@ -29,7 +29,7 @@ class Fields {
   /// Reads `key` into `value` (types: convert.h) and says whether it was there; a missing key leaves the
   /// default. Throws InputError for another type or a number outside `range`; null fits std::optional only.
   template <class T>
-  bool get(std::string_view key, T& value, const Range& range = {}) {
+  bool get(std::string_view key, T& value, const NumberRange& range = {}) {
     const ConfigNode* found = node(key);
     if (found) read(*found, name(key), value, range);
     return found != nullptr;

@@ -8,8 +8,8 @@ namespace {
 
 template <class Json>
 ConfigNode convert(const Json& json, const SourcePtr& source, int depth, size_t& nodes) {
-  if (depth > kMaxDepth) bad_input("{}: nested deeper than {} levels", source->name, kMaxDepth);
-  if (++nodes > kMaxNodes) bad_input("{}: more than {} values", source->name, kMaxNodes);
+  if (depth > kMaxConfigDepth) bad_input("{}: nested deeper than {} levels", source->name, kMaxConfigDepth);
+  if (++nodes > kMaxConfigNodes) bad_input("{}: more than {} values", source->name, kMaxConfigNodes);
   ConfigNode node;
   switch (json.type()) {
     case Json::value_t::boolean:
@@ -34,7 +34,8 @@ ConfigNode convert(const Json& json, const SourcePtr& source, int depth, size_t&
       for (const Json& item : json) node.append(convert(item, source, depth + 1, nodes));
       break;
     case Json::value_t::object:
-      if (json.size() > kMaxKeys) bad_input("{}: a mapping of more than {} keys", source->name, kMaxKeys);
+      if (json.size() > kMaxConfigKeys)
+        bad_input("{}: a mapping of more than {} keys", source->name, kMaxConfigKeys);
       node = ConfigNode::map();
       for (auto it = json.begin(); it != json.end(); ++it) {
         node.set(it.key(), convert(it.value(), source, depth + 1, nodes));

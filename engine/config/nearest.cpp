@@ -57,10 +57,4 @@ std::optional<std::string> nearest(std::string_view name, std::span<const std::s
   return *best;
 }
 
-std::string join(std::span<const std::string> names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
-
 }  // namespace ft

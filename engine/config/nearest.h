@@ -14,7 +14,4 @@ namespace ft {
 /// 64 bytes excepted.
 std::optional<std::string> nearest(std::string_view name, std::span<const std::string> candidates);
 
-/// "a, b, c".
-std::string join(std::span<const std::string> names);
-
 }  // namespace ft

@@ -2,7 +2,7 @@
 //
 // Invariant: a node holds one of seven kinds of value, and knows the source and the line it was written on,
 // so that every later complaint can name the place. Map keys are unique texts in the order of writing. Trees
-// that readers build are bounded (kMaxDepth, kMaxNodes); copying a node copies its subtree.
+// that readers build are bounded (kMaxConfigDepth, kMaxConfigNodes); copying a node copies its subtree.
 #pragma once
 
 #include <concepts>
@@ -20,11 +20,11 @@
 namespace ft {
 
 /// Deepest nesting that readers accept: no configuration needs it, and recursion over a tree stays harmless.
-constexpr int kMaxDepth = 64;
+constexpr int kMaxConfigDepth = 64;
 /// Most nodes of one tree, aliases expanded.
-constexpr size_t kMaxNodes = 100'000;
+constexpr size_t kMaxConfigNodes = 100'000;
 /// Most keys of one mapping; looking a key up is a walk over them.
-constexpr size_t kMaxKeys = 4096;
+constexpr size_t kMaxConfigKeys = 4096;
 
 /// Where nodes were written; shared by all nodes of one file.
 struct Source {

@@ -46,7 +46,7 @@ void apply_override(ConfigNode& root, const std::string& assignment) {
   for (size_t begin = 0, depth = 0; begin <= path.size(); ++depth) {
     const size_t end = std::min(path.find('.', begin), path.size());
     if (end == begin) bad_input("{}: a name is missing between two dots", source->name);
-    if (depth >= kMaxDepth) bad_input("{}: deeper than {} levels", source->name, kMaxDepth);
+    if (depth >= kMaxConfigDepth) bad_input("{}: deeper than {} levels", source->name, kMaxConfigDepth);
     const std::string at = begin == 0 ? "the top level" : printable(path.substr(0, begin - 1), 60);
     node = &descend(*node, std::string_view(path).substr(begin, end - begin), at, source);
     begin = end + 1;

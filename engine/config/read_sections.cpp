@@ -12,7 +12,7 @@ namespace {
 /// Reads all keys of a section's table.
 template <class Section>
 void read_table(Fields& fields, Section& section) {
-  describe(section, [&](std::string_view key, auto& field, const Range& range, std::string_view) {
+  describe(section, [&](std::string_view key, auto& field, const NumberRange& range, std::string_view) {
     fields.get(key, field, range);
   });
 }
@@ -176,7 +176,7 @@ std::string other_section(std::string_view key) {
     homes += fmt::format("{}{}", homes.empty() ? "it belongs under " : " or ", section);
   };
   const auto look = [&](auto section, std::string_view name) {
-    describe(section, [&](std::string_view known, auto&, const Range&, std::string_view) {
+    describe(section, [&](std::string_view known, auto&, const NumberRange&, std::string_view) {
       if (known == key) add(name);
     });
   };

@@ -10,7 +10,7 @@ namespace {
 
 template <class Section>
 void write_table(const Section& section, ConfigNode& node) {
-  describe(section, [&](std::string_view key, const auto& field, const Range&, std::string_view) {
+  describe(section, [&](std::string_view key, const auto& field, const NumberRange&, std::string_view) {
     node.set(key, write(field));
   });
 }
@@ -30,18 +30,23 @@ ConfigNode eval_sets(const std::vector<NamedDataSet>& sets) {
   return node;
 }
 
+void append_row(std::string& out, std::string_view key, std::string_view value, std::string_view meaning) {
+  const std::string line = fmt::format("  {:<28} {:<11} {}", key, value, meaning);
+  out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+}
+
 /// One line a key: name, default, meaning. An empty default is one that the user must give, or that is unset.
 template <class Section>
 void append_defaults(std::string& out, std::string_view title, const Section& section) {
-  out += fmt::format("{}:\n", title);
-  describe(section, [&](std::string_view key, const auto& field, const Range&, std::string_view meaning) {
-    std::string value = to_yaml(write(field));
-    value.pop_back();  // its newline
-    if (value == "null" || value == "[]") value = "-";
-    if (value == "\"\"") value = "(required)";
-    const std::string line = fmt::format("  {:<28} {:<11} {}", key, value, meaning);
-    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  });
+  if (!title.empty()) out += fmt::format("{}:\n", title);
+  describe(section,
+           [&](std::string_view key, const auto& field, const NumberRange&, std::string_view meaning) {
+             std::string value = to_yaml(write(field));
+             value.pop_back();  // its newline
+             if (value == "null" || value == "[]") value = "-";
+             if (value == "\"\"") value = "(required)";
+             append_row(out, key, value, meaning);
+           });
 }
 
 }  // namespace
@@ -65,10 +70,10 @@ ConfigNode to_resolved(const Experiment& experiment) {
 std::string defaults_text() {
   std::string out;
   append_defaults(out, "model", ModelSection{});
-  out +=
-      "data:\n  train: {path, format}        (required)\n  eval: {path, format}         -           or names "
-      "of such sets\n";
-  append_defaults(out, "data", DataSection{});
+  out += "data:\n";
+  append_row(out, "train", "(required)", "{path: FILE, format: NAME}");
+  append_row(out, "eval", "-", "the same, or names of such sets");
+  append_defaults(out, "", DataSection{});
   append_defaults(out, "training", TrainingSection{});
   append_defaults(out, "generation", GenerationSection{});
   out += fmt::format("{:<30} {:<11} {}\n", "device", Experiment{}.device,

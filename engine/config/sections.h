@@ -104,19 +104,19 @@ struct DataSection {
   bool operator==(const DataSection&) const = default;
 };
 
-enum class Scheduler { linear, cosine, constant, constant_with_warmup, polynomial, inverse_sqrt };
-constexpr std::array<EnumName<Scheduler>, 6> enum_names(Scheduler) {
-  return {{{Scheduler::linear, "linear"},
-           {Scheduler::cosine, "cosine"},
-           {Scheduler::constant, "constant"},
-           {Scheduler::constant_with_warmup, "constant_with_warmup"},
-           {Scheduler::polynomial, "polynomial"},
-           {Scheduler::inverse_sqrt, "inverse_sqrt"}}};
+enum class SchedulerType { linear, cosine, constant, constant_with_warmup, polynomial, inverse_sqrt };
+constexpr std::array<EnumName<SchedulerType>, 6> enum_names(SchedulerType) {
+  return {{{SchedulerType::linear, "linear"},
+           {SchedulerType::cosine, "cosine"},
+           {SchedulerType::constant, "constant"},
+           {SchedulerType::constant_with_warmup, "constant_with_warmup"},
+           {SchedulerType::polynomial, "polynomial"},
+           {SchedulerType::inverse_sqrt, "inverse_sqrt"}}};
 }
 
-enum class Optimizer { adamw, sgd };
-constexpr std::array<EnumName<Optimizer>, 2> enum_names(Optimizer) {
-  return {{{Optimizer::adamw, "adamw"}, {Optimizer::sgd, "sgd"}}};
+enum class OptimizerType { adamw, sgd };
+constexpr std::array<EnumName<OptimizerType>, 2> enum_names(OptimizerType) {
+  return {{{OptimizerType::adamw, "adamw"}, {OptimizerType::sgd, "sgd"}}};
 }
 
 enum class EvalStrategy { no, steps, epoch };
@@ -141,12 +141,12 @@ struct TrainingSection {
   std::optional<int64_t> max_steps;  // optimizer steps; set: num_train_epochs does not count
   std::optional<double> learning_rate;
   std::optional<double> loraplus_lr_ratio;
-  Scheduler lr_scheduler_type = Scheduler::cosine;
+  SchedulerType lr_scheduler_type = SchedulerType::cosine;
   double warmup_ratio = 0.03;
   std::optional<int64_t> warmup_steps;  // set: warmup_ratio is 0
   double weight_decay = 0;
   double max_grad_norm = 1;  // 0: no clipping
-  Optimizer optim = Optimizer::adamw;
+  OptimizerType optim = OptimizerType::adamw;
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;

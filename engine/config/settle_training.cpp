@@ -84,7 +84,7 @@ void settle_training(Fields& fields, TrainingSection& training, const DataSectio
   settle_saving(fields, training);
   settle_best_model(fields, training);
   if (training.bf16 && training.fp16) fields.fail("fp16", "given beside bf16; keep one of them");
-  if (training.momentum > 0 && training.optim != Optimizer::sgd) {
+  if (training.momentum > 0 && training.optim != OptimizerType::sgd) {
     fields.fail("momentum", "belongs to optim: sgd; adamw has adam_beta1");
   }
 }

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "engine/config/yaml.h"
+#include "engine/config/yaml_text.h"
 #include "engine/io/printable.h"
 #include "engine/io/text_file.h"
 
@@ -27,8 +28,7 @@ class TreeBuilder : public YAML::EventHandler {
   int last_line() const { return last_line_; }
 
   [[noreturn]] void fault(int line, std::string_view message) const {
-    if (with_lines_ && line > 0) bad_input("{}:{}: {}", source_->name, line, message);
-    bad_input("{}: {}", source_->name, message);
+    yaml_fault(*source_, with_lines_ ? line : 0, message);
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
@@ -106,9 +106,9 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void check_sizes(size_t nodes, int line) {
-    if (nodes > kMaxNodes || text_bytes_ > 4 * kMaxYamlBytes) {
+    if (nodes > kMaxConfigNodes || text_bytes_ > 4 * kMaxYamlBytes) {
       fault(line, fmt::format("too large: more than {} values or {} MiB of text once aliases are expanded",
-                              kMaxNodes, 4 * kMaxYamlBytes >> 20));
+                              kMaxConfigNodes, 4 * kMaxYamlBytes >> 20));
     }
   }
 
@@ -126,7 +126,8 @@ class TreeBuilder : public YAML::EventHandler {
     const int line = line_of(mark);
     const bool merge = plain && name == "<<";
     text_bytes_ += name.size();
-    if (frame.node.size() >= kMaxKeys) fault(line, fmt::format("a mapping of more than {} keys", kMaxKeys));
+    if (frame.node.size() >= kMaxConfigKeys)
+      fault(line, fmt::format("a mapping of more than {} keys", kMaxConfigKeys));
     if (merge ? frame.merged.has_value() : frame.node.find(name) != nullptr) {
       fault(line, fmt::format("key '{}' is given twice in one mapping; keep one", printable(name, 60)));
     }
@@ -143,7 +144,8 @@ class TreeBuilder : public YAML::EventHandler {
       fault(
           line,
           "a list or mapping stands where a key is expected; close its bracket, or write the key as a text");
-    if (stack_.size() >= kMaxDepth) fault(line, fmt::format("nested deeper than {} levels", kMaxDepth));
+    if (stack_.size() >= kMaxConfigDepth)
+      fault(line, fmt::format("nested deeper than {} levels", kMaxConfigDepth));
     stack_.push_back({made(std::move(node), line), anchor, {}, {}});
   }
 
@@ -178,8 +180,8 @@ class TreeBuilder : public YAML::EventHandler {
       if (!from.is_map()) fault(from.line(), "'<<' takes a mapping or a list of mappings");
       for (size_t i = 0; i < from.size(); ++i) {
         if (frame.node.find(from.key(i))) continue;
-        if (frame.node.size() >= kMaxKeys) {
-          fault(from.line(), fmt::format("a mapping of more than {} keys", kMaxKeys));
+        if (frame.node.size() >= kMaxConfigKeys) {
+          fault(from.line(), fmt::format("a mapping of more than {} keys", kMaxConfigKeys));
         }
         frame.node.set(from.key(i), from[i]);
       }
@@ -202,41 +204,6 @@ class TreeBuilder : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, ConfigNode> anchored_;
   ConfigNode root_;
 };
-
-/// Length of the well-formed UTF-8 character at text[i] (RFC 3629), 0 if there is none.
-size_t utf8_length(std::string_view text, size_t i) {
-  const auto byte = [&](size_t k) {
-    return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
-  };
-  const auto tail = [&](size_t k) { return (byte(k) & 0xc0u) == 0x80u; };
-  const unsigned b = byte(0);
-  if (b < 0x80) return 1;
-  if (b >= 0xc2 && b <= 0xdf) return tail(1) ? 2 : 0;
-  if (b >= 0xe0 && b <= 0xef) {
-    const bool shortest = b != 0xe0 || byte(1) >= 0xa0;
-    const bool surrogate = b == 0xed && byte(1) >= 0xa0;
-    return tail(1) && tail(2) && shortest && !surrogate ? 3 : 0;
-  }
-  if (b < 0xf0 || b > 0xf4 || !tail(1) || !tail(2) || !tail(3)) return 0;
-  return (b == 0xf0 && byte(1) < 0x90) || (b == 0xf4 && byte(1) > 0x8f) ? 0 : 4;
-}
-
-/// YAML allows no control characters but tab and line ends, and yaml-cpp stops silently at some of them.
-void check_characters(std::string_view text, const TreeBuilder& builder) {
-  int line = 1;
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = utf8_length(text, i);
-    if (length == 0) builder.fault(line, "not UTF-8; save the file as UTF-8 text");
-    const char c = text[i];
-    const bool line_end = c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
-    const auto code = static_cast<unsigned char>(c);
-    if ((code < 0x20 && !line_end && c != '\t') || c == 0x7f) {
-      builder.fault(line, fmt::format("the control character 0x{:02x} is not allowed in YAML", code));
-    }
-    line += c == '\n';
-    i += length;
-  }
-}
 
 /// What yaml-cpp's terse message can mean for the person who wrote the line.
 std::string explain(const YAML::Exception& error, std::string_view text) {
@@ -275,7 +242,7 @@ ConfigNode parse_yaml(std::string_view text, SourcePtr source, bool with_lines) 
     bad_input("{}: larger than {} bytes, the limit for YAML", source->name, kMaxYamlBytes);
   }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  check_characters(text, builder);
+  check_yaml_characters(text, *source, with_lines);
   // Without an end marker yaml-cpp takes a quotation that never closes for a text that ends with the file.
   std::istringstream in(fmt::format("{}{}...\n", text, text.ends_with('\n') ? "" : "\n"));
   try {

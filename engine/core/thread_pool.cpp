@@ -3,6 +3,9 @@
 #include <sched.h>
 
 #include <cstdlib>
+#include <utility>
+
+#include "engine/core/check.h"
 
 namespace ft {
 namespace {
@@ -11,6 +14,7 @@ thread_local bool inside_task = false;
 
 // A worker looks for new work this often before it sleeps: about ten microseconds, the gap between two kernels.
 constexpr int kSpins = 2000;
+constexpr uint64_t kTaskMask = 0xffffffff;
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -28,7 +32,6 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
-    generation_.fetch_add(1);
   }
   wake_.notify_all();
   for (std::thread& w : workers_) w.join();
@@ -48,33 +51,45 @@ int ThreadPool::default_threads() {
   return n ? static_cast<int>(n) : 1;
 }
 
-void ThreadPool::drain(int thread) {
-  for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) {
+void ThreadPool::drain(uint64_t generation, int thread) {
+  uint64_t state = state_.load(std::memory_order_acquire);
+  while (state >> 32 == generation) {
+    const auto task = static_cast<int64_t>(state & kTaskMask);
+    const int64_t tasks = tasks_.load(std::memory_order_acquire);
+    const Call call = call_.load(std::memory_order_acquire);
+    void* fn = fn_.load(std::memory_order_acquire);
+    if (task >= tasks) return;
+    // Success means that the job is still this one, so what was read above belongs to it.
+    if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
     try {
-      call_(fn_, task, thread);
+      call(fn, task, thread);
     } catch (...) {
       std::lock_guard lock(mutex_);
       if (!error_) error_ = std::current_exception();
     }
+    if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == tasks && thread != 0) {
+      std::lock_guard lock(mutex_);
+      done_.notify_one();
+    }
+    state = state_.load(std::memory_order_acquire);
   }
 }
 
 void ThreadPool::work(int thread) {
   inside_task = true;
   uint64_t seen = 0;
+  const auto news = [&] { return stop_.load(std::memory_order_relaxed) || state_.load(std::memory_order_acquire) >> 32 != seen; };
   while (true) {
-    for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; ++i) relax();
-    if (generation_.load(std::memory_order_acquire) == seen) {
+    for (int i = 0; i < kSpins && !news(); ++i) relax();
+    if (!news()) {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return generation_.load() != seen; });
+      sleepers_.fetch_add(1);
+      wake_.wait(lock, news);
+      sleepers_.fetch_sub(1);
     }
-    seen = generation_.load(std::memory_order_acquire);
-    if (stop_) return;
-    drain(thread);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      std::lock_guard lock(mutex_);
-      done_.notify_one();
-    }
+    if (stop_.load(std::memory_order_relaxed)) return;
+    seen = state_.load(std::memory_order_acquire) >> 32;
+    drain(seen, thread);
   }
 }
 
@@ -84,28 +99,31 @@ void ThreadPool::run_erased(int64_t tasks, Call call, void* fn) {
     for (int64_t t = 0; t < tasks; ++t) call(fn, t, 0);
     return;
   }
+  FT_CHECK(tasks < static_cast<int64_t>(kTaskMask), "[threads] expected fewer than 2^32 tasks, got {}", tasks);
+  const uint64_t generation = ((state_.load(std::memory_order_relaxed) >> 32) + 1) & kTaskMask;
   {
-    std::lock_guard lock(mutex_);
-    tasks_ = tasks;
-    call_ = call;
-    fn_ = fn;
+    std::lock_guard lock(mutex_);  // a worker that is about to sleep sees either the old number or this one
+    // Closed first: a worker that reads a field of the new job cannot claim anything under the old number.
+    state_.store(state_.load(std::memory_order_relaxed) | kTaskMask, std::memory_order_relaxed);
+    tasks_.store(tasks, std::memory_order_release);
+    call_.store(call, std::memory_order_release);
+    fn_.store(fn, std::memory_order_release);
+    finished_.store(0, std::memory_order_relaxed);
     error_ = nullptr;
-    next_.store(0);
-    busy_.store(static_cast<int>(workers_.size()));
-    generation_.fetch_add(1, std::memory_order_release);
+    state_.store(generation << 32, std::memory_order_release);
   }
-  wake_.notify_all();
+  if (sleepers_.load() > 0) wake_.notify_all();
   inside_task = true;
-  drain(0);
+  drain(generation, 0);
   inside_task = false;
-  for (int i = 0; i < kSpins && busy_.load(std::memory_order_acquire) != 0; ++i) relax();
-  if (busy_.load(std::memory_order_acquire) != 0) {
+  const auto done = [&] { return finished_.load(std::memory_order_acquire) == tasks; };
+  for (int i = 0; i < kSpins && !done(); ++i) relax();
+  if (!done()) {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return busy_.load() == 0; });
-  } else {
-    std::lock_guard lock(mutex_);  // the last worker may still be about to notify
+    done_.wait(lock, done);
   }
-  if (error_) std::rethrow_exception(error_);
+  std::lock_guard lock(mutex_);
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 }  // namespace ft

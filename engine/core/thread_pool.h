@@ -41,19 +41,22 @@ class ThreadPool {
   using Call = void (*)(void*, int64_t, int);
   void run_erased(int64_t tasks, Call call, void* fn);
   void work(int thread);
-  void drain(int thread);
+  void drain(uint64_t generation, int thread);
+
+  // The job at hand. `state_` is its number (high half) and the next free task (low half): a task is claimed by one
+  // compare-and-swap, which fails for a worker that woke up for a job that is over. So run() waits for the tasks that
+  // were claimed and never for a worker that slept through.
+  std::atomic<uint64_t> state_{0};
+  std::atomic<int64_t> tasks_{0}, finished_{0};
+  std::atomic<Call> call_{nullptr};
+  std::atomic<void*> fn_{nullptr};
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<int64_t> next_{0};
-  std::atomic<int> busy_{0};
-  int64_t tasks_ = 0;
-  Call call_ = nullptr;
-  void* fn_ = nullptr;
+  std::atomic<int> sleepers_{0};
   std::exception_ptr error_;
-  bool stop_ = false;
+  std::atomic<bool> stop_{false};
 };
 
 }  // namespace ft

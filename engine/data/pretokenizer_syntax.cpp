@@ -1,8 +1,8 @@
 // Oniguruma's regular expression syntax, rewritten for PCRE2 with UTF + UCP.
 //
 // What differs and is rewritten: nested classes ([^a[bc]]) are flattened; \s is exactly White_Space (PCRE2
-// adds U+180E); \w is Unicode's word character; \v is one character; \uXXXX. What has no exact counterpart
-// here is refused by name.
+// adds U+180E); \w is Oniguruma's set; \v is one character; \uXXXX; \p{Han} is the script alone (PCRE2 adds
+// what other scripts share with it). What has no exact counterpart here is refused by name.
 #include <cctype>
 #include <cstdlib>
 
@@ -21,6 +21,8 @@ constexpr std::string_view kNotSpace =
     "\\x00-\\x08\\x0e-\\x1f\\x21-\\x84\\x86-\\x9f\\xa1-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}"
     "\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}";
 constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+// \w on its own also takes Latin-1's superscripts and fractions in Oniguruma; in a class it does not.
+constexpr std::string_view kWordAlone = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe";
 
 class Translator {
  public:
@@ -81,7 +83,11 @@ class Translator {
       case 'P': {
         const size_t close = pattern_.find('}', at_);
         if (peek(2) != '{' || close == std::string_view::npos) refuse("\\p without {…}");
-        std::string property(pattern_.substr(at_, close + 1 - at_));
+        std::string_view name = pattern_.substr(at_ + 3, close - at_ - 3);
+        std::string property(pattern_.substr(at_, 3));
+        if (name.starts_with('^')) property += '^', name.remove_prefix(1);
+        const bool script = name.size() > 2 && name != "Any" && name != "Alphabetic";
+        property.append(script ? "sc:" : "").append(name).append("}");
         at_ = close + 1;
         return property;
       }
@@ -156,8 +162,11 @@ class Translator {
     if (kind == 'A' || kind == 'z' || kind == 'Z') {
       out_ += pattern_.substr(at_, 2);
       at_ += 2;
+    } else if (kind == 'w') {
+      out_ += fmt::format("[{}]", kWordAlone);
+      at_ += 2;
     } else if (kind == 'W') {
-      out_ += fmt::format("[^{}]", kWord);
+      out_ += fmt::format("[^{}]", kWordAlone);
       at_ += 2;
     } else if (const std::string set = set_escape(); !set.empty()) {
       out_ += fmt::format("[{}]", set);

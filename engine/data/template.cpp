@@ -7,12 +7,13 @@
 #include "engine/io/printable.h"
 
 namespace ft {
-namespace {
 
-/// The instruction with the text it is about behind it, for layouts that have one place for both.
-std::string request(const Sample& s) {
+std::string request_text(const Sample& s) {
   return s.input.empty() ? s.instruction : s.instruction + "\n" + s.input;
 }
+
+namespace {
+
 std::string preamble(const Sample& s) {
   return s.system.empty() ? "" : s.system + "\n\n";
 }
@@ -22,7 +23,7 @@ std::string output(const Sample& s) {
 
 /// Human: …⏎⏎Assistant: … (an instruction's input on a line of its own).
 std::string human_assistant(const Sample& s) {
-  return preamble(s) + "Human: " + request(s) + "\n\nAssistant: ";
+  return preamble(s) + "Human: " + request_text(s) + "\n\nAssistant: ";
 }
 
 /// The prompts of Stanford Alpaca.

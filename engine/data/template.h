@@ -25,6 +25,9 @@ struct Sample {
   std::string system, instruction, input, output;
 };
 
+/// The instruction with its input on the next line, for layouts that have one place for both.
+std::string request_text(const Sample& sample);
+
 /// ids [T] with target [T]: 1 where the token is to be learnt. The first prompt_length ids are the prompt.
 struct Rendered {
   std::vector<int32_t> ids;

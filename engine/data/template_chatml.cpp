@@ -11,10 +11,6 @@
 namespace ft {
 namespace {
 
-std::string user_turn(const Sample& s) {
-  return s.input.empty() ? s.instruction : s.instruction + "\n" + s.input;
-}
-
 std::string strip_newlines(std::string_view text, bool left, bool right) {
   while (left && text.starts_with('\n')) text.remove_prefix(1);
   while (right && text.ends_with('\n')) text.remove_suffix(1);
@@ -25,7 +21,7 @@ std::string strip_newlines(std::string_view text, bool left, bool right) {
 /// tool's response gets no block.
 std::string with_reasoning(const Sample& s) {
   constexpr std::string_view open = "<think>", close = "</think>";
-  const std::string user = user_turn(s);
+  const std::string user = request_text(s);
   const bool tool = user.starts_with("<tool_response>") && user.ends_with("</tool_response>");
   std::string content = s.output, reasoning;
   if (const size_t end = s.output.find(close); end != std::string::npos) {
@@ -100,7 +96,7 @@ Template::Layout chatml_layout(std::string default_system, bool think) {
     const std::string& system = s.system.empty() ? default_system : s.system;
     std::string text;
     if (!system.empty()) text += "<|im_start|>system\n" + system + "<|im_end|>\n";
-    return text + "<|im_start|>user\n" + user_turn(s) + "<|im_end|>\n<|im_start|>assistant\n";
+    return text + "<|im_start|>user\n" + request_text(s) + "<|im_end|>\n<|im_start|>assistant\n";
   };
   layout.completion = [think](const Sample& s) { return think ? with_reasoning(s) : s.output; };
   return layout;

@@ -98,6 +98,7 @@ Tokenizer::Impl::Impl(TokenizerParts p)
         "supported",
         parts.source);
   }
+  if (!is_valid_utf8(parts.chat_template)) bad_input("{}: its chat_template is not UTF-8", parts.source);
   const Vocabulary& vocabulary = parts.model->vocabulary();
   size = vocabulary.size();
   const auto limit = static_cast<size_t>(size) + 2 * parts.added.size() + 65536;

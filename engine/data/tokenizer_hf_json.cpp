@@ -59,9 +59,11 @@ MergeViews merge_views(const json& merges, const std::string& source) {
 TokenizerParts parts_from_tokenizer_json(std::string_view text, const std::string& source) {
   const json file = parse_json(text, source);
   const json& model = json_object(file, "model", source);
-  // Old files leave the type out; only BPE has merges.
-  const std::string type =
-      json_optional_string(model, "type", source).value_or(model.contains("merges") ? "BPE" : "of no name");
+  // Old files leave the type out; only BPE has merges, only Unigram a list for its vocabulary.
+  const char* guess = model.contains("merges")                  ? "BPE"
+                      : json_or_null(model, "vocab").is_array() ? "Unigram"
+                                                                : "WordPiece";
+  const std::string type = json_optional_string(model, "type", source).value_or(guess);
   if (type != "BPE" || json_bool(model, "byte_fallback", false, source)) {
     bad_input("{}: the tokenizer model {}{} is not supported; supported is byte-level BPE", source,
               printable(type), type == "BPE" ? " with byte_fallback" : "");

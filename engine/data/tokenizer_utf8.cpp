@@ -94,6 +94,9 @@ bool is_unicode_space(char32_t c) {
 }
 
 bool is_unicode_word(char32_t c) {
+  const bool joiner = c == 0x200C || c == 0x200D;
+  const bool circled_letter = c >= 0x24B6 && c <= 0x24E9;  // a symbol by category, alphabetic by property
+  if (joiner || circled_letter) return true;
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:

@@ -43,9 +43,9 @@ void append_utf8(std::string& out, char32_t code);
 /// `bytes` with U+FFFD in the place of each malformed or cut stretch.
 std::string to_valid_utf8(std::string_view bytes);
 
-/// Unicode's White_Space, which is `\s` of the regular expressions tokenizers are written with.
+/// Unicode's White_Space.
 bool is_unicode_space(char32_t code);
-/// `\w`: letters, marks, decimal digits, connectors.
+/// A word character of UTS #18: alphabetic, mark, decimal digit, connector, joiner.
 bool is_unicode_word(char32_t code);
 
 /// GPT-2's alphabet writes each byte as one printable character, so that a vocabulary can be kept as text:

@@ -8,6 +8,9 @@
 // keys it sees and their order alone. A lane that sees no key gets out 0, lse −∞.
 #include "engine/ops/attention.h"
 
+#include <hwy/cache_control.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/attention_plan.h"
@@ -93,6 +96,24 @@ void store_output(const AttentionArgs<T>& a, const AttentionSample& sample, int6
   columns_to_rows(tile.out, kTileLanes<T>, tile.lanes, a.head_dim, T{1}, rows);
 }
 
+/// The scores of a unit of one tile, which reads keys and values where they lie, as generation does: each row
+/// is used once, a few cache lines long and far from the next row, so the values of this block and the
+/// `after` keys that follow it are asked for ahead of time.
+template <class T>
+void scores_from_cache(const ForwardTile<T>& x, int64_t rows, int64_t after, int64_t head_dim, KeyRows<T> k,
+                       KeyRows<T> v, T* scores) {
+  constexpr int64_t W = kTileLanes<T>, kLine = 64 / sizeof(T);
+  for (int64_t r = 0; r < rows; r += 6) {
+    const int64_t n = std::min<int64_t>(6, rows - r);
+    for (int64_t i = r; i < r + n; ++i)
+      for (int64_t f = 0; f < head_dim; f += kLine) {
+        hwy::Prefetch(v.p + i * v.ld + f);
+        if (i < after) hwy::Prefetch(k.p + (rows + i) * k.ld + f);
+      }
+    tile_product(x.vectors, Start::zero, n, head_dim, k.p + r * k.ld, k.ld, 1, x.q, W, scores + r * W, W);
+  }
+}
+
 template <class T>
 void forward_unit(const AttentionArgs<T>& a, const AttentionUnit& unit) {
   constexpr int64_t kTiles = kUnitLanes / kTileLanes<T>, W = kTileLanes<T>;
@@ -126,7 +147,10 @@ void forward_unit(const AttentionArgs<T>& a, const AttentionUnit& unit) {
       const int64_t rows = x.rows_seen(begin, begin + seen);
       if (rows == 0) continue;
       T rescale[W];
-      tile_product(x.vectors, Start::zero, rows, D, k.p, k.ld, 1, x.q, W, scores, W);
+      if (tiles > 1)
+        tile_product(x.vectors, Start::zero, rows, D, k.p, k.ld, 1, x.q, W, scores, W);
+      else
+        scores_from_cache(x, rows, begin < sample.prefix ? 0 : sample.keys - begin - rows, D, k, v, scores);
       bias_and_mask(x, begin, rows, scores, W);
       online_softmax(x.vectors, rows, scores, x.max, x.sum, rescale);
       tile_product(x.vectors, Start::scale, D, rows, v.p, 1, v.ld, scores, W, x.out, W, rescale);

@@ -50,13 +50,32 @@ struct GradTile : LaneTile<T> {
 
 /// A chunk's rows of q and dout in panels of W features, [ceil(D / W)][kGradLanes][W], zeros beyond D.
 template <class T>
-void store_panels(const T* row, int64_t head_dim, int64_t lane, T* panels) {
+HWY_INLINE void store_panels(const T* row, int64_t head_dim, int64_t lane, T* panels) {
   constexpr int64_t W = kTileLanes<T>;
-  for (int64_t f = 0; f < head_dim; f += W, panels += kGradLanes * W) {
-    const int64_t n = std::min(W, head_dim - f);
-    std::copy_n(row + f, n, panels + lane * W);
-    std::fill_n(panels + lane * W + n, W - n, T{0});
+  const hn::ScalableTag<T> d;
+  const auto vector = static_cast<int64_t>(hn::Lanes(d));
+  T* to = panels + lane * W;
+  int64_t f = 0;
+  for (; f + W <= head_dim; f += W, to += kGradLanes * W)
+    for (int64_t i = 0; i < W; i += vector) hn::StoreU(hn::LoadU(d, row + f + i), d, to + i);
+  if (f == head_dim) return;
+  std::copy_n(row + f, head_dim - f, to);
+  std::fill_n(to + head_dim - f, W - (head_dim - f), T{0});
+}
+
+template <class T>
+HWY_INLINE T dot_product(const T* x, const T* y, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto vector = static_cast<int64_t>(hn::Lanes(d));
+  auto even = hn::Zero(d), odd = even;
+  int64_t i = 0;
+  for (; i + 2 * vector <= n; i += 2 * vector) {
+    even = hn::MulAdd(hn::LoadU(d, x + i), hn::LoadU(d, y + i), even);
+    odd = hn::MulAdd(hn::LoadU(d, x + i + vector), hn::LoadU(d, y + i + vector), odd);
   }
+  T sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(even, odd)));
+  for (; i < n; ++i) sum += x[i] * y[i];
+  return sum;
 }
 
 template <class T>
@@ -108,8 +127,7 @@ struct GradUnit {
       q_rows[l] = a.q + lane_offset(sample, kv_head, D, lane, a.ldq);
       dout_rows[l] = g.dout + lane_offset(sample, kv_head, D, lane, a.ldo);
       const T* out = a.out + lane_offset(sample, kv_head, D, lane, a.ldo);
-      t.delta[l] = 0;
-      for (int64_t f = 0; f < D; ++f) t.delta[l] += dout_rows[l][f] * out[f];
+      t.delta[l] = dot_product(dout_rows[l], out, D);
       // A lane that sees no key: every score is −∞, and exp(−∞ − ∞) = 0.
       t.lse[l] = t.sees_any(l) ? a.lse[lane_offset(sample, kv_head, 1, lane, a.heads)]
                                : std::numeric_limits<T>::infinity();

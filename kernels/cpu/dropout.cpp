@@ -1,6 +1,6 @@
 // Dropout with counter-based bits: element j of token t is word j % 4 of philox block j / 4
 // (engine/core/rng.h, dropout_bits), computed for as many blocks at once as a vector has 32-bit lanes.
-// Nothing is saved for backward: the mask is recomputed, at some 4 cycles an element.
+// Nothing is saved for backward: the mask is recomputed, at some 2 cycles an element.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/dropout.cpp"
 #include <hwy/foreach_target.h>
@@ -20,50 +20,63 @@ namespace ft::HWY_NAMESPACE {
 #if HWY_TARGET != HWY_SCALAR
 using D32 = hn::ScalableTag<uint32_t>;
 using V32 = hn::Vec<D32>;
+using V64 = hn::Vec<hn::RepartitionToWide<D32>>;
 
-/// Low and high halves of the 64-bit products of each lane with `factor`.
-HWY_INLINE void wide_product(D32 d, V32 x, V32 factor, V32& low, V32& high) {
-  const hn::RepartitionToWide<D32> d64;
-  const auto even = hn::MulEven(x, factor);
-  const auto odd = hn::MulEven(hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(d64, x))), factor);
-  low = hn::OddEven(hn::BitCast(d, hn::ShiftLeft<32>(odd)), hn::BitCast(d, even));
-  high = hn::OddEven(hn::BitCast(d, odd), hn::BitCast(d, hn::ShiftRight<32>(even)));
-}
-
-/// Words of blocks block, block + 1, …: c0 … c3 hold word 0 … 3 of each.
-HWY_INLINE void philox_blocks(D32 d, uint64_t key, uint32_t site, uint32_t row, uint32_t position,
-                              uint32_t block, V32& c0, V32& c1, V32& c2, V32& c3) {
-  const V32 m0 = hn::Set(d, 0xD2511F53u), m1 = hn::Set(d, 0xCD9E8D57u);
-  c0 = hn::Iota(d, block);
-  c1 = hn::Set(d, position);
-  c2 = hn::Set(d, row);
-  c3 = hn::Set(d, site);
-  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    V32 low0, high0, low1, high1;
-    wide_product(d, c0, m0, low0, high0);
-    wide_product(d, c2, m1, low1, high1);
-    c0 = hn::Xor(hn::Xor(high1, c1), hn::Set(d, k0));
-    c1 = low1;
-    c2 = hn::Xor(hn::Xor(high0, c3), hn::Set(d, k1));
-    c3 = low0;
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
+/// The ten round keys, one vector each and the two words of a round one after the other.
+struct RoundKeys {
+  explicit RoundKeys(uint64_t key) {
+    const D32 d;
+    uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+    for (size_t round = 0; round < 10; ++round) {
+      hn::Store(hn::Set(d, k0), d, words + 2 * round * hn::Lanes(d));
+      hn::Store(hn::Set(d, k1), d, words + (2 * round + 1) * hn::Lanes(d));
+      k0 += 0x9E3779B9;
+      k1 += 0xBB67AE85;
+    }
   }
-}
+  HWY_ALIGN uint32_t words[20 * HWY_MAX_BYTES / sizeof(uint32_t)];
+};
 
-/// keep[j] = all ones where element first + j is kept, for the 4·lanes elements from `first`.
-HWY_INLINE void keep_words(D32 d, const V32 threshold, uint64_t key, uint32_t site, uint32_t row,
+/// Philox of one block a 64-bit lane, each word in the lane's lower half: the multiplication reads only that,
+/// so whatever stands in the upper half never has to be cleared.
+struct Counters {
+  V64 c0, c1, c2, c3;
+  HWY_INLINE void round(V32 k0, V32 k1) {
+    const D32 d;
+    const hn::RepartitionToWide<D32> d64;
+    const V64 p0 = hn::MulEven(hn::BitCast(d, c0), hn::Set(d, 0xD2511F53u));
+    const V64 p1 = hn::MulEven(hn::BitCast(d, c2), hn::Set(d, 0xCD9E8D57u));
+    c0 = hn::Xor(hn::ShiftRight<32>(p1), hn::Xor(c1, hn::BitCast(d64, k0)));
+    c2 = hn::Xor(hn::ShiftRight<32>(p0), hn::Xor(c3, hn::BitCast(d64, k1)));
+    c1 = p1;
+    c3 = p0;
+  }
+};
+
+/// keep[j] = all ones where element first + j of the token is kept, for 4·lanes elements: as many blocks as
+/// there are 32-bit lanes, the even and the odd ones as two chains side by side.
+HWY_INLINE void keep_words(int32_t below, const RoundKeys& keys, uint32_t site, uint32_t row,
                            uint32_t position, int64_t first, uint32_t* keep) {
+  const D32 d;
   const hn::RebindToSigned<D32> di;
-  V32 c0, c1, c2, c3;
-  philox_blocks(d, key, site, row, position, static_cast<uint32_t>(first / 4), c0, c1, c2, c3);
-  // unit_float(word) >= p  ⇔  word >> 8 >= ⌈p·2^24⌉: both sides fit a signed word.
-  const auto kept = [&](V32 c) HWY_ATTR {
-    const auto drop = hn::Gt(hn::BitCast(di, threshold), hn::BitCast(di, hn::ShiftRight<8>(c)));
-    return hn::BitCast(d, hn::VecFromMask(di, hn::Not(drop)));
+  const hn::RepartitionToWide<D32> d64;
+  const V32 numbers = hn::Add(hn::Iota(d, 0), hn::Set(d, static_cast<uint32_t>(first / 4)));
+  const V64 blocks = hn::BitCast(d64, numbers);
+  Counters even{blocks, hn::Set(d64, position), hn::Set(d64, row), hn::Set(d64, site)}, odd = even;
+  odd.c0 = hn::ShiftRight<32>(blocks);
+  for (size_t round = 0; round < 10; ++round) {
+    const V32 k0 = hn::Load(d, keys.words + 2 * round * hn::Lanes(d));
+    const V32 k1 = hn::Load(d, keys.words + (2 * round + 1) * hn::Lanes(d));
+    even.round(k0, k1);
+    odd.round(k0, k1);
+  }
+  const auto kept = [&](V64 e, V64 o) HWY_ATTR {
+    const V32 word = hn::OddEven(hn::BitCast(d, hn::ShiftLeft<32>(o)), hn::BitCast(d, e));
+    const auto mask = hn::Gt(hn::BitCast(di, hn::ShiftRight<8>(word)), hn::Set(di, below));
+    return hn::BitCast(d, hn::VecFromMask(di, mask));
   };
-  hn::StoreInterleaved4(kept(c0), kept(c1), kept(c2), kept(c3), d, keep);
+  hn::StoreInterleaved4(kept(even.c0, odd.c0), kept(even.c1, odd.c1), kept(even.c2, odd.c2),
+                        kept(even.c3, odd.c3), d, keep);
 }
 
 HWY_INLINE hn::Vec<hn::ScalableTag<float>> load_keep(hn::ScalableTag<float> d, const uint32_t* keep) {
@@ -76,7 +89,8 @@ HWY_INLINE hn::Vec<hn::ScalableTag<double>> load_keep(hn::ScalableTag<double> d,
 }
 
 template <class T>
-void dropout_token(const DropoutArgs<T>& args, int64_t token, uint32_t threshold, T factor) {
+void dropout_token(const DropoutArgs<T>& args, const RoundKeys& keys, int64_t token, int32_t below,
+                   T factor) {
   const D32 d32;
   const hn::ScalableTag<T> d;
   const auto vector_factor = hn::Set(d, factor);
@@ -85,7 +99,7 @@ void dropout_token(const DropoutArgs<T>& args, int64_t token, uint32_t threshold
   const T* x = args.x + token * args.cols;
   T* y = args.y + token * args.cols;
   for (int64_t first = 0; first < args.cols; first += chunk) {
-    keep_words(d32, hn::Set(d32, threshold), args.key, args.site, static_cast<uint32_t>(args.row[token]),
+    keep_words(below, keys, args.site, static_cast<uint32_t>(args.row[token]),
                static_cast<uint32_t>(args.position[token]), first, keep);
     const T* from = x + first;
     T* to = y + first;
@@ -99,15 +113,20 @@ void dropout_token(const DropoutArgs<T>& args, int64_t token, uint32_t threshold
 
 #else  // the definition itself
 
+struct RoundKeys {
+  explicit RoundKeys(uint64_t) {}
+};
+
 template <class T>
-void dropout_token(const DropoutArgs<T>& args, int64_t token, uint32_t threshold, T factor) {
+void dropout_token(const DropoutArgs<T>& args, const RoundKeys&, int64_t token, int32_t below, T factor) {
   const auto row = static_cast<uint32_t>(args.row[token]),
              position = static_cast<uint32_t>(args.position[token]);
   Philox4 words{};
   for (int64_t j = 0; j < args.cols; ++j) {
     if (j % 4 == 0) words = dropout_bits(args.key, args.site, row, position, static_cast<uint32_t>(j / 4));
     const int64_t at = token * args.cols + j;
-    const T v = words[static_cast<size_t>(j % 4)] >> 8 >= threshold ? factor * args.x[at] : T{0};
+    const auto unit = static_cast<int32_t>(words[static_cast<size_t>(j % 4)] >> 8);
+    const T v = unit > below ? factor * args.x[at] : T{0};
     args.y[at] = args.accumulate ? args.y[at] + v : v;
   }
 }
@@ -117,12 +136,14 @@ void dropout_token(const DropoutArgs<T>& args, int64_t token, uint32_t threshold
 template <class T>
 void dropout_impl(CpuStream& stream, const DropoutArgs<T>& args) {
   const double p = std::fmin(std::fmax(static_cast<double>(args.p), 0.0), 1.0);
-  const auto threshold = static_cast<uint32_t>(std::ceil(p * 0x1p24));
+  // unit_float(word) >= p  ⇔  word >> 8 > ⌈p·2^24⌉ − 1; all of them fit a signed word.
+  const auto below = static_cast<int32_t>(std::ceil(p * 0x1p24)) - 1;
   const auto factor = static_cast<T>(1.0 / (1.0 - p));
   parallel_blocks(stream, args.tokens, rows_per_task(args.cols, kTaskElements / 2),
                   [&](int64_t begin, int64_t end) HWY_ATTR {
+                    const RoundKeys keys(args.key);
                     for (int64_t token = begin; token < end; ++token)
-                      dropout_token(args, token, threshold, factor);
+                      dropout_token(args, keys, token, below, factor);
                   });
 }
 

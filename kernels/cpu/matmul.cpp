@@ -20,6 +20,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <hwy/cache_control.h>
+
 #include "kernels/cpu/simd/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -61,34 +63,55 @@ HWY_INLINE void put_full(const Tile<T, M, NV>& tile, const Target<T>& to) {
   else to.old ? put.template operator()<true, false>() : put.template operator()<false, false>();
 }
 
-/// The last panel of an N that is no multiple of 16: by way of a buffer, so that padding never reaches y.
-template <class T, int M, int NV>
-HWY_NOINLINE void put_partial(const Tile<T, M, NV>& tile, const Target<T>& to) {
-  constexpr int kWidth = NV * Shape<T>::kLanes;
-  HWY_ALIGN T rows[M * kWidth] = {};
-  HWY_ALIGN T bias[kWidth] = {};
-  if (to.bias) std::memcpy(bias, to.bias, to.cols * sizeof(T));
-  if (to.old) {
-    for (int i = 0; i < M; ++i) std::memcpy(rows + i * kWidth, to.y + i * to.ldy, to.cols * sizeof(T));
+/// The last panel of an N that is no multiple of 16: by way of a buffer, so that padding never reaches y. `sums`
+/// [rows][width]. Padding lanes hold zeros, or NaN where x has no finite value; they are dropped here.
+template <class T>
+HWY_NOINLINE void put_partial(const T* sums, int64_t rows, int64_t width, const Target<T>& to) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < to.cols; ++j) {
+      T& y = to.y[i * to.ldy + j];
+      T v = sums[i * width + j];
+      if (to.old && to.bias) v = (y + to.bias[j]) + v;
+      else if (to.old) v = y + v;
+      else if (to.bias) v = to.bias[j] + v;
+      y = v;
+    }
   }
-  put_full(tile, Target<T>{rows, kWidth, kWidth, to.old, to.bias ? bias : nullptr});
-  for (int i = 0; i < M; ++i) std::memcpy(to.y + i * to.ldy, rows + i * kWidth, to.cols * sizeof(T));
 }
+
+/// Weights that will be read next: a tile asks for a few bytes more at each step, so that they come into L2 at an even
+/// pace while it computes.
+struct Ahead {
+  const void* p;
+  int64_t step;  // bytes
+};
 
 /// One tile over one chunk: M rows of x by P panels of w, `panel` elements apart.
 template <class T, class S, int M, int P>
-HWY_NOINLINE void forward_tile(int64_t depth, const T* x, int64_t ldx, const S* w, int64_t panel,
+HWY_NOINLINE void forward_tile(int64_t depth, const T* x, int64_t ldx, const S* w, int64_t panel, Ahead ahead,
                                const Target<T>& to) {
-  constexpr int NV = P * Shape<T>::kPanelVectors;
+  constexpr int NV = P * Shape<T>::kPanelVectors, kWidth = P * kPanelRows;
   Tile<T, M, NV> tile;
   tile.zero();
-  for (int64_t k = 0; k < depth; ++k) tile.step(x + k, ldx, PanelColumn<T, S>{w + k * kPanelRows, panel});
-  if (HWY_LIKELY(to.cols >= NV * Shape<T>::kLanes)) put_full(tile, to);
-  else put_partial(tile, to);
+  for (int i = 0; i < M; ++i) hwy::Prefetch(to.y + i * to.ldy);
+  const char* next = static_cast<const char*>(ahead.p);
+  for (int64_t k = 0; k < depth; ++k) {
+    __builtin_prefetch(next, 0, 2);
+    next += ahead.step;
+    tile.step(x + k, ldx, PanelColumn<T, S>{w + k * kPanelRows, panel});
+  }
+  if (HWY_LIKELY(to.cols >= kWidth)) {
+    put_full(tile, to);
+  } else {
+    HWY_ALIGN T sums[M * kWidth];
+    PutRows<T, false, false> put{sums, kWidth, nullptr};
+    tile.each(put);
+    put_partial(sums, M, kWidth, to);
+  }
 }
 
 template <class T, class S>
-using ForwardTile = void (*)(int64_t, const T*, int64_t, const S*, int64_t, const Target<T>&);
+using ForwardTile = void (*)(int64_t, const T*, int64_t, const S*, int64_t, Ahead, const Target<T>&);
 
 template <class T, class S, int P, size_t... M>
 constexpr std::array<ForwardTile<T, S>, sizeof...(M)> forward_tiles(std::index_sequence<M...>) {
@@ -99,7 +122,7 @@ constexpr std::array<ForwardTile<T, S>, sizeof...(M)> forward_tiles(std::index_s
 
 template <class T>
 HWY_INLINE void forward_rows(const MatmulArgs<T>& a, int64_t depth, bool first, const TileRows& rows, const T* x,
-                             int64_t ldx, const T* w, int64_t panel, int panels, T* y, int64_t n) {
+                             int64_t ldx, const T* w, int64_t panel, int panels, Ahead ahead, T* y, int64_t n) {
   using Rows = std::make_index_sequence<Shape<T>::kRows>;
   static constexpr auto kOne = forward_tiles<T, T, 1>(Rows());
   static constexpr auto kAll = forward_tiles<T, T, Shape<T>::kPanels>(Rows());
@@ -109,7 +132,8 @@ HWY_INLINE void forward_rows(const MatmulArgs<T>& a, int64_t depth, bool first, 
   for (int64_t i = 0; i < rows.count; ++i) {
     const int64_t row = rows.begin(i);
     to.y = y + row * a.ldy;
-    tiles[rows.length(i) - 1](depth, x + row * ldx, ldx, w, panel, to);
+    tiles[rows.length(i) - 1](depth, x + row * ldx, ldx, w, panel, ahead, to);
+    ahead.p = static_cast<const char*>(ahead.p) + depth * ahead.step;
   }
 }
 
@@ -125,20 +149,19 @@ void forward_block(const MatmulArgs<T>& a, int64_t row, int64_t count, int64_t p
   T* wide = scratch.take<T>(wide_count);
   for (int64_t k = 0; k < K; k += chunk) {
     const int64_t depth = std::min(chunk, K - k);
-    for (int64_t i = 0; i < count; ++i) {
-      std::memcpy(x + i * chunk, a.x + (row + i) * a.ldx + k, static_cast<size_t>(depth) * sizeof(T));
-    }
+    x = const_cast<T*>(a.x + row * a.ldx + k);
     for (int64_t p = p0; p < p0 + panels; p += kPanels) {
       const int now = static_cast<int>(std::min(kPanels, p0 + panels - p));
       const S* w = static_cast<const S*>(a.w.data) + packed_index(p * kPanelRows, k, K);
       T* y = a.y + row * a.ldy + p * kPanelRows;
+      const Ahead ahead = {p + kPanels < p0 + panels ? w + kPanels * K * kPanelRows : w, kPanelRows * int64_t{sizeof(S)} / rows.count + 1};
       if constexpr (std::is_same_v<S, T>) {
-        forward_rows(a, depth, k == 0, rows, x, chunk, w, K * kPanelRows, now, y, p * kPanelRows);
+        forward_rows(a, depth, k == 0, rows, x, a.ldx, w, K * kPanelRows, now, ahead, y, p * kPanelRows);
       } else {
         for (int i = 0; i < now; ++i) {
           widen(w + i * K * kPanelRows, depth * kPanelRows, wide + i * chunk * kPanelRows);
         }
-        forward_rows<T>(a, depth, k == 0, rows, x, chunk, wide, chunk * kPanelRows, now, y, p * kPanelRows);
+        forward_rows<T>(a, depth, k == 0, rows, x, chunk, wide, chunk * kPanelRows, now, ahead, y, p * kPanelRows);
       }
     }
   }
@@ -147,7 +170,7 @@ void forward_block(const MatmulArgs<T>& a, int64_t row, int64_t count, int64_t p
 template <class T, class S>
 void forward_many(CpuStream& stream, const MatmulArgs<T>& a) {
   const int64_t N = a.w.rows, K = a.w.cols;
-  const Cut rows = cut_by(a.tokens, 192, Shape<T>::kRows);
+  const Cut rows = cut_by(a.tokens, 96, Shape<T>::kRows);
   const int64_t tasks = useful_tasks(1.0 * static_cast<double>(a.tokens) * static_cast<double>(N * K));
   const int64_t all = ceil_div(N, kPanelRows);
   const Cut panels = cut_into(all, std::min(ceil_div(tasks, rows.count), ceil_div(all, 6)), Shape<T>::kPanels);
@@ -180,7 +203,7 @@ void few_panels_range(const MatmulArgs<T>& a, int64_t p0, int64_t end) {
       const Target<T> to{a.y + n, a.ldy, std::min(a.w.rows - n, (all ? P : 1) * kPanelRows), k > 0 || a.accumulate,
                          k == 0 && a.bias ? a.bias + n : nullptr};
       const auto tile = all ? forward_tile<T, S, M, P> : forward_tile<T, S, M, 1>;
-      tile(std::min(chunk, K - k), a.x + k, a.ldx, w + k * kPanelRows, panel, to);
+      tile(std::min(chunk, K - k), a.x + k, a.ldx, w + k * kPanelRows, panel, Ahead{w, 0}, to);
     }
     p += all ? P : 1;
   }

@@ -25,6 +25,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
 
+constexpr int64_t kGroup = 4;  // tiles whose strips are kept in L2
+
 template <class T, bool kOld>
 struct PutSums {
   T* out;
@@ -38,20 +40,47 @@ struct PutSums {
   }
 };
 
-/// One tile over one chunk of n: M inputs k by P panels of 16 tokens. `w` is a strip [depth/16][M][16], `dy` panels
-/// of [depth][16], `panel` elements apart; `out` [M] rows of tokens.
-template <class T, int M, int P>
-HWY_NOINLINE void grad_input_tile(int64_t depth, const T* w, const T* dy, int64_t panel, T* out, int64_t ld, bool old) {
+/// Weights whose turn comes next: while a tile works through a panel of its strip, it asks for the same panel's bytes
+/// at `p`, `step` more at each n, so that they come into L2 at an even pace.
+struct Ahead {
+  const char* p;
+  int64_t step, panel;  // bytes
+};
+
+/// A tile's slice of W: `strip` [depth/16][M][16] in the compute type, which the first tile to need it fills from
+/// panels of `w`, `panel` elements apart.
+template <class T, class S>
+struct Slice {
+  T* strip;
+  const S* w;
+  int64_t panel;
+};
+
+/// One tile over one chunk of n: M inputs k by P panels of 16 tokens. `dy` panels of [depth][16], `dy_panel` elements
+/// apart; `out` [M] rows of tokens. kFill: widen the slice on the way; its loads and stores hide behind the multiply-adds.
+template <class T, class S, int M, int P, bool kFill>
+HWY_NOINLINE void grad_input_tile(int64_t depth, const Slice<T, S>& slice, const T* dy, int64_t dy_panel, Ahead ahead,
+                                  T* out, int64_t ld, bool old) {
   Tile<T, M, P * Shape<T>::kPanelVectors> tile;
   tile.zero();
-  for (; depth >= kPanelRows; depth -= kPanelRows) {
-    for (int n = 0; n < kPanelRows; ++n) {
-      tile.step(w + n, kPanelRows, PanelColumn<T, T>{dy, panel});
+  T* strip = slice.strip;
+  const S* w = slice.w;
+  for (; depth > 0; depth -= kPanelRows) {
+    if constexpr (kFill) {
+      widen(w, M * kPanelRows, strip);
+      w += slice.panel;
+    }
+    const char* next = ahead.p;
+    const int64_t rows = std::min(depth, kPanelRows);
+    for (int64_t n = 0; n < rows; ++n) {
+      __builtin_prefetch(next, 0, 2);
+      next += ahead.step;
+      tile.step(strip + n, kPanelRows, PanelColumn<T, T>{dy, dy_panel});
       dy += kPanelRows;
     }
-    w += M * kPanelRows;
+    strip += M * kPanelRows;
+    ahead.p += ahead.panel;
   }
-  for (int n = 0; n < depth; ++n) tile.step(w + n, kPanelRows, PanelColumn<T, T>{dy + n * kPanelRows, panel});
   if (old) {
     PutSums<T, true> put{out, ld};
     tile.each(put);
@@ -61,21 +90,12 @@ HWY_NOINLINE void grad_input_tile(int64_t depth, const T* w, const T* dy, int64_
   }
 }
 
-template <class T>
-using GradInputTile = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, bool);
-
-template <class T, int P, size_t... M>
-constexpr std::array<GradInputTile<T>, sizeof...(M)> grad_input_tiles(std::index_sequence<M...>) {
-  return {grad_input_tile<T, static_cast<int>(M) + 1, P>...};
-}
-
-/// The strip of k in [k, k + count), n in a chunk of `depth` from panel q0: [panel][k][16].
 template <class T, class S>
-HWY_INLINE void gather_strip(const PackedView& w, int64_t q0, int64_t depth, int64_t k, int64_t count, T* out) {
-  const int64_t length = count * kPanelRows;
-  for (int64_t q = 0; q < ceil_div(depth, kPanelRows); ++q) {
-    widen(static_cast<const S*>(w.data) + packed_index((q0 + q) * kPanelRows, k, w.cols), length, out + q * length);
-  }
+using GradInputTile = void (*)(int64_t, const Slice<T, S>&, const T*, int64_t, Ahead, T*, int64_t, bool);
+
+template <class T, class S, int P, bool kFill, size_t... M>
+constexpr std::array<GradInputTile<T, S>, sizeof...(M)> grad_input_tiles(std::index_sequence<M...>) {
+  return {grad_input_tile<T, S, static_cast<int>(M) + 1, P, kFill>...};
 }
 
 /// dyᵀ of tokens [row, row + count), outputs [n, n + depth): panels of 16 tokens, [depth][16] each, zeros behind
@@ -95,48 +115,51 @@ HWY_INLINE void transpose_tokens(const MatmulGradInputArgs<T>& a, int64_t row, i
 template <class T, class S>
 void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t count, int64_t k0, int64_t width) {
   using Rows = std::make_index_sequence<Shape<T>::kRows>;
-  static constexpr auto kOne = grad_input_tiles<T, 1>(Rows());
-  static constexpr auto kAll = grad_input_tiles<T, Shape<T>::kPanels>(Rows());
-  const int64_t N = a.w.rows, chunk = chunk_length(N);
-  const int64_t token_panels = ceil_div(count, kPanelRows), tokens = token_panels * kPanelRows;
+  constexpr int64_t kPanels = Shape<T>::kPanels;
+  static constexpr std::array<GradInputTile<T, S>, Shape<T>::kRows> kTiles[2][2] = {
+      {grad_input_tiles<T, S, 1, false>(Rows()), grad_input_tiles<T, S, 1, true>(Rows())},
+      {grad_input_tiles<T, S, kPanels, false>(Rows()), grad_input_tiles<T, S, kPanels, true>(Rows())}};
+  const int64_t N = a.w.rows, K = a.w.cols, chunk = chunk_length(N);
+  const int64_t token_panels = ceil_div(count, kPanelRows), dy_panel = chunk * kPanelRows;
+  const int64_t ld = (token_panels + 1) * kPanelRows;  // one more than needed: no power of two
   const TileRows tiles(width, Shape<T>::kRows);
-  const int64_t group = count <= 48 ? 2 : 24;  // tiles whose strips are kept at once: in L1, or in L2
   const int64_t strip = Shape<T>::kRows * chunk;
-  Scratch scratch(Scratch::piece<T>(tokens * chunk) + Scratch::piece<T>(group * strip) + Scratch::piece<T>(width * tokens));
-  T* dy = scratch.take<T>(tokens * chunk);
-  T* strips = scratch.take<T>(group * strip);
-  T* sums = scratch.take<T>(width * tokens);
+  Scratch scratch(Scratch::piece<T>(token_panels * dy_panel) + Scratch::piece<T>(kGroup * strip) + Scratch::piece<T>(width * ld));
+  T* dy = scratch.take<T>(token_panels * dy_panel);
+  T* strips = scratch.take<T>(kGroup * strip);
+  T* sums = scratch.take<T>(width * ld);
+  const auto weights = [&](int64_t n, int64_t k) {
+    return static_cast<const S*>(a.w.data) + packed_index(n / kPanelRows * kPanelRows, k, K);
+  };
   for (int64_t n = 0; n < N; n += chunk) {
     const int64_t depth = std::min(chunk, N - n);
-    transpose_tokens(a, row, count, n, depth, chunk * kPanelRows, dy);
-    for (int64_t g = 0; g < tiles.count; g += group) {
-      const int64_t end = std::min(g + group, tiles.count);
-      for (int64_t i = g; i < end; ++i) {
-        gather_strip<T, S>(a.w, n / kPanelRows, depth, k0 + tiles.begin(i), tiles.length(i), strips + (i - g) * strip);
-      }
+    transpose_tokens(a, row, count, n, depth, dy_panel, dy);
+    for (int64_t g = 0; g < tiles.count; g += kGroup) {
+      const int64_t end = std::min(g + kGroup, tiles.count);
+      // The group after this one: the next inputs, or the first ones in the next chunk of n.
+      const bool wraps = end == tiles.count;
+      const S* after = weights(wraps ? std::min(n + chunk, N - 1) : n, k0 + (wraps ? 0 : tiles.begin(end)));
+      const int64_t bytes = Shape<T>::kRows * kPanelRows * int64_t{sizeof(S)} / token_panels + 1;
+      Ahead ahead = {reinterpret_cast<const char*>(after), bytes / kPanelRows + 1, K * kPanelRows * int64_t{sizeof(S)}};
       for (int64_t p = 0; p < token_panels;) {
-        const bool all = token_panels - p >= Shape<T>::kPanels;
-        for (int64_t i = g; i < end; ++i) {
-          (all ? kAll : kOne)[tiles.length(i) - 1](depth, strips + (i - g) * strip, dy + p * chunk * kPanelRows,
-                                                   chunk * kPanelRows, sums + tiles.begin(i) * tokens + p * kPanelRows,
-                                                   tokens, n > 0);
+        const bool all = token_panels - p >= kPanels;
+        for (int64_t i = g; i < end; ++i, ahead.p += bytes) {
+          const Slice<T, S> slice = {strips + (i - g) * strip, weights(n, k0 + tiles.begin(i)), K * kPanelRows};
+          kTiles[all][p == 0][tiles.length(i) - 1](depth, slice, dy + p * dy_panel, dy_panel, ahead,
+                                                   sums + tiles.begin(i) * ld + p * kPanelRows, ld, n > 0);
         }
-        p += all ? Shape<T>::kPanels : 1;
+        p += all ? kPanels : 1;
       }
     }
   }
   T* dx = a.dx + row * a.ldx + k0;
-  if (a.accumulate) transpose<true>(sums, tokens, width, count, dx, a.ldx);
-  else transpose<false>(sums, tokens, width, count, dx, a.ldx);
+  if (a.accumulate) transpose<true>(sums, ld, width, count, dx, a.ldx);
+  else transpose<false>(sums, ld, width, count, dx, a.ldx);
 }
 
 template <class T, class S>
 void grad_input(CpuStream& stream, const MatmulGradInputArgs<T>& a) {
-  const int64_t N = a.w.rows, K = a.w.cols;
-  const Cut rows = cut_by(a.tokens, 256, kPanelRows);
-  const int64_t tasks = useful_tasks(1.0 * static_cast<double>(a.tokens) * static_cast<double>(N * K));
-  const Cut inputs = cut_into(K, std::clamp<int64_t>(ceil_div(tasks, rows.count), ceil_div(K, 384), ceil_div(K, 96)),
-                              Shape<T>::kRows);
+  const Cut rows = cut_by(a.tokens, 128, kPanelRows), inputs = cut_by(a.w.cols, 384, Shape<T>::kRows);
   stream.parallel(rows.count * inputs.count, [&](int64_t task) {
     const int64_t r = task % rows.count, k = task / rows.count;
     grad_input_block<T, S>(a, rows.begin(r), rows.length(r), inputs.begin(k), inputs.length(k));

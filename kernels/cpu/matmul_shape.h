@@ -38,12 +38,13 @@ constexpr int64_t useful_tasks(double multiply_adds) {
   return std::clamp<int64_t>(static_cast<int64_t>(multiply_adds / 1e6), 1, 64);
 }
 
-/// Rows of one register tile when `rows` are covered by as few tiles of at most `most` rows as possible, evenly.
+/// `rows` covered by as few register tiles of at most `most` rows as possible, of even height.
 struct TileRows {
-  int64_t rows, count;
-  TileRows(int64_t rows_, int64_t most) : rows(rows_), count(std::max<int64_t>(1, ceil_div(rows_, most))) {}
-  int64_t begin(int64_t i) const { return rows / count * i + std::min(i, rows % count); }
-  int length(int64_t i) const { return static_cast<int>(rows / count + (i < rows % count)); }
+  int64_t count, height, taller;  // the first `taller` tiles have height + 1 rows
+  TileRows(int64_t rows, int64_t most)
+      : count(std::max<int64_t>(1, ceil_div(rows, most))), height(rows / count), taller(rows % count) {}
+  int64_t begin(int64_t i) const { return height * i + std::min(i, taller); }
+  int length(int64_t i) const { return static_cast<int>(height + (i < taller)); }
 };
 
 }  // namespace ft

@@ -41,10 +41,10 @@ TEST(Experiment, DefaultsAreThoseOfTheInterface) {
   EXPECT_EQ(t.num_train_epochs, 3);
   EXPECT_EQ(t.max_steps, std::nullopt);
   EXPECT_EQ(t.learning_rate, std::nullopt) << "by method";
-  EXPECT_EQ(t.lr_scheduler_type, Scheduler::cosine);
+  EXPECT_EQ(t.lr_scheduler_type, SchedulerType::cosine);
   EXPECT_EQ(t.warmup_ratio, 0.03);
   EXPECT_EQ(t.max_grad_norm, 1.0);
-  EXPECT_EQ(t.optim, Optimizer::adamw);
+  EXPECT_EQ(t.optim, OptimizerType::adamw);
   EXPECT_EQ(t.adam_beta1, 0.9);
   EXPECT_EQ(t.adam_beta2, 0.999);
   EXPECT_EQ(t.adam_epsilon, 1e-8);
@@ -105,6 +105,29 @@ TEST(Experiment, UnknownKeysAreErrorsEverywhere) {
             "exp.yaml:5: unknown key 'fromat' in data.eval.a; did you mean 'format'?");
   EXPECT_EQ(experiment_error(minimal("", "", "generation: {top_q: 1}\n")),
             "exp.yaml:7: unknown key 'top_q' in generation; did you mean 'top_k'?");
+}
+
+TEST(Experiment, AMisspeltKeyIsNeverIgnored) {
+  const ConfigNode resolved = to_resolved(experiment(kFullExample));
+  int tried = 0;
+  for (std::string_view section : {"model", "data", "training", "generation"}) {
+    for (size_t i = 0; i < resolved.find(section)->size(); ++i) {
+      ConfigNode tree = resolved;
+      ConfigNode& node = *tree.find(section);
+      const std::string right = node.key(i);
+      std::string wrong = right;
+      wrong.insert(wrong.size() / 2, "x");
+      const ConfigNode value = node[i];
+      node.erase(right);
+      node.set(wrong, value);
+      const std::string expected =
+          fmt::format("unknown key '{}' in {}; did you mean '{}'?", wrong, section, right);
+      EXPECT_NE(experiment_error(to_yaml(tree)).find(expected), std::string::npos)
+          << experiment_error(to_yaml(tree));
+      ++tried;
+    }
+  }
+  EXPECT_GT(tried, 60);
 }
 
 TEST(Experiment, MisplacedAndForeignKeysAreSentHome) {

@@ -11,7 +11,7 @@ enum class Bias { none, all, lora_only };
 
 /// The error of reading `key: text` on line 1 as a T.
 template <class T>
-std::string read_error(std::string_view text, const Range& range = {}) {
+std::string read_error(std::string_view text, const NumberRange& range = {}) {
   const ConfigNode node = yaml(fmt::format("k: {}", text));
   return error_of([&] {
     T value{};

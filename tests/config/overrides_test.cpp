@@ -72,8 +72,8 @@ TEST(Set, MistakesNameTheArgument) {
   EXPECT_EQ(set_error("model.path.x=1"),
             "--set model.path.x=1: model.path is the text 'models/qwen3-0.6b', it has no 'x'");
   EXPECT_EQ(set_error("adapter.target_modules=[a"),
-            "--set adapter.target_modules=[a: a quotation mark or bracket that is opened here or below is "
-            "never closed");
+            "--set adapter.target_modules=[a: a list or mapping stands where a key is expected; close its "
+            "bracket, or write the key as a text");
   EXPECT_EQ(set_error("training.eval_strategy=no"),
             "exp.yaml:37: training.early_stopping_patience: needs evaluation; add data.eval and an "
             "eval_strategy, or remove it");

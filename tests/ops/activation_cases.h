@@ -29,7 +29,7 @@ inline const std::vector<ActivationCase>& activation_cases() {
       all.push_back({n + "_one", kind, 1, 1});
       all.push_back({n + "_odd", kind, 131, 1});
       all.push_back({n + "_wide", kind, 4099, 5});
-      all.push_back({n + "_many", kind, 40000, 1.5});
+      all.push_back({n + "_many", kind, 20000, 1.5});
     }
     return all;
   }();

@@ -11,9 +11,9 @@
 
 namespace ft::test {
 
-/// Calls f(s, token, i, h, kv head, keys, seen) for every query row and head; `keys` lists the rows of k and
-/// v, those below 0 are prefix rows: row −1 − j is prefix row j. `position` is the key's, counted from the
-/// first prefix row.
+/// Calls f(token, head, key head, own, keys) for every query row and head. `keys` lists what the row sees; a
+/// key's `row` is its row in k and v, or −1 − j for prefix row j. `position` and `own`, the query's own
+/// place, are counted from the first prefix row.
 template <class T, class F>
 void for_each_row(const AttentionArgs<T>& a, F&& f) {
   struct Key {

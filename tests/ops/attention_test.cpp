@@ -72,7 +72,7 @@ TEST_P(Attention, GradientIsTheDifferenceQuotient) {
     SCOPED_TRACE(what);
     for (double& d : analytic)
       if (d == AttentionData<double>::kMark) d = 0;  // rows and columns that no sample owns
-    expect_gradient(value, loss, analytic, 1e-7, 1e-5, 40);
+    expect_gradient(value, loss, analytic, 1e-7, 1e-5, x.out.size() > 10000 ? 6 : 40);
   };
   check(x.q, kept.dq, "dq");
   check(x.k, kept.dk, "dk");
@@ -127,9 +127,8 @@ TEST_P(Attention, PrefillAndIncrementalGiveTheSameBits) {
         const int32_t first = steps.q_bounds[s], last = steps.q_bounds[s + 1];
         for (int32_t t = first; t < last; t += piece) {
           const int32_t bounds[2] = {t, std::min(t + piece, last)};
-          // The keys that the piece's last query sees; none where there are more queries than keys.
+          // The keys up to the piece's last query; none where the queries outnumber the keys.
           const int32_t end = std::max(steps.kv_begin[s], steps.kv_end[s] - (last - bounds[1]));
-          if (steps.kv_end[s] - (last - bounds[1]) < steps.kv_begin[s]) continue;
           AttentionArgs<float> a = steps.args();
           a.samples = 1;
           a.q_bounds = bounds;
@@ -138,7 +137,6 @@ TEST_P(Attention, PrefillAndIncrementalGiveTheSameBits) {
           attention(stream(), a);
         }
       }
-      if (GetParam().name == "more_queries_than_keys" || GetParam().name == "no_keys") continue;
       expect_same_bits(prefill.out, steps.out, "out");
       expect_same_bits(prefill.lse, steps.lse, "lse");
     }

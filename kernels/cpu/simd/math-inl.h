@@ -2,7 +2,7 @@
 //
 //   normal_tail  e^(x²/2)·Q(|x|), Q(a) = P(N(0,1) > a), relative error 4e-7 (float), 1e-15 (double)
 //   logistic     1/(1 + e^-x) and its complement, each to 3 ulp of itself, so no digits cancel in derivatives
-// All pass NaN through. Errors are measured in tests/ops/simd_test.cpp. Without fused multiply-add (SSE2) the
+// All pass NaN through. Errors are measured in tests/ops/simd_test.cpp. Without fused multiply-add the
 // same formulas lose about half a unit more.
 #if defined(FT_KERNELS_CPU_SIMD_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FT_KERNELS_CPU_SIMD_MATH_INL_H_
@@ -70,7 +70,8 @@ HWY_INLINE V normal_tail(D d, V a) {
   return hn::Mul(t, C::tail_poly(d, t));
 }
 
-/// s = 1/(1 + e^-x) and c = 1 − s = e^-x·s. Where s would be less than about the smallest normal number it is 0.
+/// s = 1/(1 + e^-x) and c = 1 − s = e^-x·s. Where s would be less than about the smallest normal number it is
+/// 0.
 template <class D, class V>
 HWY_INLINE void logistic(D d, V x, V& s, V& c) {
   using T = hn::TFromD<D>;

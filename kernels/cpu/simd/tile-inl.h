@@ -54,6 +54,12 @@ struct Tile {
 
   HWY_INLINE void zero() { zero(std::make_index_sequence<M * NV>()); }
 
+  /// `depth` steps: row i takes the scalars a[i * stride + s], the vectors come from load(s).
+  template <class Load>
+  HWY_INLINE void run(int64_t depth, const T* a, int64_t stride, Load load) {
+    for (int64_t s = 0; s < depth; ++s) step(a + s, stride, load(s));
+  }
+
   /// One step: row i takes the scalar a[i * stride].
   template <class B>
   HWY_INLINE void step(const T* a, int64_t stride, B b) {

@@ -1,0 +1,223 @@
+#include "engine/generate/generator.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/generate/sampler.h"
+#include "engine/ops/head.h"
+
+namespace ft {
+namespace {
+
+struct Row {
+  size_t index = 0;              // of the prompt
+  int32_t slot = 0;              // of the cache
+  std::vector<int32_t> ids;      // prompt and new tokens
+  int64_t prompt = 0, seen = 0;  // tokens; the model has seen the first `seen`
+  int64_t budget = 0;            // new tokens
+  StopReason at_budget = StopReason::length;
+
+  int64_t fresh() const { return static_cast<int64_t>(ids.size()) - prompt; }
+};
+
+Row open_row(const std::vector<int32_t>& prompt, size_t index, const GenerationOptions& options,
+             const ModelFacts& facts) {
+  Row row{.index = index, .ids = prompt, .prompt = static_cast<int64_t>(prompt.size())};
+  row.budget = options.budget(row.prompt);
+  // The last new token needs no position: nothing follows it.
+  if (const int64_t room = facts.max_positions - row.prompt + 1; room < row.budget) {
+    row.budget = room;
+    row.at_budget = StopReason::max_positions;
+  }
+  return row;
+}
+
+/// A larger cache with the same content, freed layer by layer. One without layers yet gets them.
+void grow(KvCache& cache, int64_t capacity, const Model& model, DType compute) {
+  KvCache larger = model.make_cache(cache.rows, capacity, compute);
+  for (const auto side : {&KvCache::k, &KvCache::v}) {
+    for (size_t layer = 0; layer < (cache.*side).size(); ++layer) {
+      Tensor& from = (cache.*side)[layer];
+      const Tensor& to = (larger.*side)[layer];
+      const size_t token = static_cast<size_t>(from.dim(1)) * size_of(from.dtype());
+      for (int64_t row = 0; row < cache.rows; ++row)
+        std::memcpy(
+            static_cast<std::byte*>(to.raw()) + static_cast<size_t>(row * capacity) * token,
+            static_cast<const std::byte*>(from.raw()) + static_cast<size_t>(row * cache.capacity) * token,
+            static_cast<size_t>(cache.length[static_cast<size_t>(row)]) * token);
+      from = Tensor();
+    }
+  }
+  larger.length = cache.length;
+  cache = std::move(larger);
+}
+
+class Generation {
+ public:
+  Generation(Model& model, Stream& stream, DType compute, const GenerationOptions& options,
+             const Batching& batching)
+      : model_(model), stream_(stream), compute_(compute), options_(options), batching_(batching) {}
+
+  std::vector<Generated> run(std::span<const std::vector<int32_t>> prompts, const OnToken& on_token) {
+    std::vector<Row> waiting;
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      check_prompt(prompts[i], options_, model_.facts(),
+                   fmt::format("prompt {}", batching_.first_row + i + 1));
+      waiting.push_back(open_row(prompts[i], i, options_, model_.facts()));
+    }
+    for (const Row& row : waiting) longest_ = std::max(longest_, row.prompt + row.budget - 1);
+    const auto slots = std::min<int64_t>(batching_.rows, static_cast<int64_t>(waiting.size()));
+    for (int64_t slot = slots - 1; slot >= 0; --slot) free_slots_.push_back(static_cast<int32_t>(slot));
+    cache_.rows = slots;
+    cache_.length.assign(static_cast<size_t>(slots), 0);
+    results_.resize(prompts.size());
+
+    for (size_t next = 0; next < waiting.size() || !alive_.empty();) {
+      for (; next < waiting.size() && !free_slots_.empty(); ++next) admit(std::move(waiting[next]));
+      pass(on_token);
+    }
+    return std::move(results_);
+  }
+
+ private:
+  void admit(Row row) {
+    row.slot = free_slots_.back();
+    free_slots_.pop_back();
+    cache_.length[static_cast<size_t>(row.slot)] = 0;
+    alive_.push_back(std::move(row));
+  }
+
+  /// Shows the model the next tokens of the rows alive, oldest row first, and gives those that it has seen
+  /// whole their next token.
+  void pass(const OnToken& on_token) {
+    auto layout = std::make_shared<Layout>();
+    auto ids = std::make_shared<std::vector<int32_t>>();
+    auto last = std::make_shared<std::vector<int32_t>>();  // last tokens of texts seen whole
+    std::vector<Row*> complete;
+    std::vector<int32_t> slots;
+    int64_t reach = 0;
+    for (Row& row : alive_) {
+      const auto size = static_cast<int64_t>(row.ids.size());
+      const int64_t count = std::min(size - row.seen, batching_.tokens - layout->tokens());
+      if (count == 0) continue;
+      layout->add_sample(count, row.slot, static_cast<int32_t>(row.seen));
+      ids->insert(ids->end(), row.ids.begin() + row.seen, row.ids.begin() + row.seen + count);
+      slots.push_back(row.slot);
+      row.seen += count;
+      reach = std::max(reach, row.seen);
+      if (row.seen < size) continue;
+      last->push_back(static_cast<int32_t>(layout->tokens() - 1));
+      complete.push_back(&row);
+    }
+    if (reach > cache_.capacity)
+      grow(cache_, std::min(longest_, std::max(reach + 64, 2 * reach)), model_, compute_);
+
+    Tape tape(stream_, compute_, layout, false);
+    Forward forward{.tape = tape, .cache = &cache_, .cache_rows = std::move(slots)};
+    const Var hidden = model_.hidden(forward, ids);
+    if (complete.empty()) return;
+    const std::vector<int32_t> chosen = choose(forward, gather_rows(tape, hidden, last).value(), complete);
+    for (size_t i = 0; i < complete.size(); ++i) append(*complete[i], chosen[i], on_token);
+    std::erase_if(alive_, [&](Row& row) {
+      if (row.budget > 0) return false;
+      free_slots_.push_back(row.slot);
+      return true;
+    });
+  }
+
+  /// The next token of each row, from the hidden states [rows, C] of its last one.
+  std::vector<int32_t> choose(Forward& forward, const Tensor& hidden, const std::vector<Row*>& rows) {
+    const LinearWeights head = model_.head().weights(forward);
+    std::vector<int32_t> chosen(rows.size());
+    const auto count = static_cast<int64_t>(rows.size());
+    for (int64_t begin = 0; begin < count; begin += kHeadChunk) {
+      const int64_t end = std::min(begin + kHeadChunk, count);
+      const int32_t bounds[] = {0, static_cast<int32_t>(end - begin)};
+      const Tensor logits = head_logits(forward.tape, hidden.rows(begin, end), head, RowIndex{{bounds, 1}});
+      const auto vocab = static_cast<size_t>(logits.dim(1));
+      launch(stream_, compute_, [&]<class T>(auto& s) {
+        s.parallel(end - begin, [&](int64_t i) {
+          const T* from = logits.data<T>() + static_cast<size_t>(i) * vocab;
+          const std::vector<float> row_logits(from, from + vocab);
+          const Row& row = *rows[static_cast<size_t>(begin + i)];
+          chosen[static_cast<size_t>(begin + i)] =
+              next_token(row_logits, row.ids, options_, batching_.first_row + row.index);
+        });
+      });
+    }
+    return chosen;
+  }
+
+  /// Adds a token to a row; a row that ends with it gets its result, and 0 as its budget.
+  void append(Row& row, int32_t id, const OnToken& on_token) {
+    row.ids.push_back(id);
+    const bool go_on = !on_token || on_token(row.index, id);
+    Generated& result = results_[row.index];
+    if (options_.ends(id))
+      result.reason = StopReason::end_token;
+    else if (!go_on)
+      result.reason = StopReason::stopped;
+    else if (row.fresh() >= row.budget)
+      result.reason = row.at_budget;
+    else
+      return;
+    row.budget = 0;
+    result.ids.assign(row.ids.begin() + row.prompt, row.ids.end());
+  }
+
+  Model& model_;
+  Stream& stream_;
+  DType compute_;
+  const GenerationOptions& options_;
+  const Batching& batching_;
+  int64_t longest_ = 0;  // tokens that a row's cache may come to hold
+  KvCache cache_;
+  std::vector<int32_t> free_slots_;
+  std::vector<Row> alive_;  // in the order of admission
+  std::vector<Generated> results_;
+};
+
+}  // namespace
+
+std::string_view describe(StopReason reason) {
+  switch (reason) {
+    case StopReason::end_token:
+      return "end token";
+    case StopReason::length:
+      return "length limit";
+    case StopReason::max_positions:
+      return "end of the model's positions";
+    case StopReason::stopped:
+      return "stop text";
+  }
+  return "";
+}
+
+void check_prompt(std::span<const int32_t> prompt, const GenerationOptions& options, const ModelFacts& facts,
+                  const std::string& where) {
+  const auto size = static_cast<int64_t>(prompt.size());
+  if (size == 0) bad_input("{}: the prompt is empty; give it at least one token", where);
+  for (const int32_t id : prompt)
+    if (id < 0 || id >= facts.vocab)
+      bad_input("{}: the id {} is outside the model's vocabulary of {}", where, id, facts.vocab);
+  if (size > facts.max_positions)
+    bad_input("{}: the prompt has {} tokens, but the model has positions for {}; shorten it", where, size,
+              facts.max_positions);
+  if (options.budget(size) < 1)
+    bad_input(
+        "{}: the prompt has {} tokens, which leaves no room within max_length {}; raise it, or set "
+        "max_new_tokens",
+        where, size, options.max_length.value_or(0));
+}
+
+std::vector<Generated> generate(Model& model, Stream& stream, DType compute,
+                                std::span<const std::vector<int32_t>> prompts,
+                                const GenerationOptions& options, const OnToken& on_token,
+                                const Batching& batching) {
+  FT_CHECK(batching.rows > 0 && batching.tokens > 0,
+           "[generate] expected at least one row and token a pass, got {} and {}", batching.rows,
+           batching.tokens);
+  return Generation(model, stream, compute, options, batching).run(prompts, on_token);
+}
+
+}  // namespace ft

@@ -1,0 +1,152 @@
+#include "engine/train/checkpoint.h"
+
+#include <algorithm>
+
+#include "engine/config/yaml.h"
+#include "engine/core/rng.h"
+#include "engine/io/atomic_folder.h"
+#include "engine/io/json.h"
+#include "engine/io/safetensors.h"
+#include "engine/io/text_file.h"
+
+namespace ft {
+namespace {
+
+constexpr std::string_view kPrefix = "checkpoint-", kState = "trainer_state.json", kOptimizer = "optimizer.safetensors",
+                           kResolved = "resolved.yaml";
+
+// Settings that may change between a run and its continuation: they shape what is told, kept or where, not training.
+bool may_change(const std::string& key) {
+  for (const char* free : {"ftengine", "generation", "device", "training.output_dir", "training.logging", "training.save_",
+                           "training.eval_", "training.per_device_eval_batch_size", "training.early_stopping"})
+    if (key.starts_with(free)) return true;
+  return false;
+}
+
+// The first setting that differs, as "key: a, now b"; "" if none does.
+std::string difference(const ConfigNode& then, const ConfigNode& now, const std::string& key = "") {
+  if (!key.empty() && may_change(key)) return "";
+  if (then.is_map() && now.is_map()) {
+    for (size_t i = 0; i < now.size(); ++i) {
+      const std::string inner = key.empty() ? now.key(i) : key + "." + now.key(i);
+      const ConfigNode* before = then.find(now.key(i));
+      if (const std::string d = difference(before ? *before : ConfigNode(), now[i], inner); !d.empty()) return d;
+    }
+    return "";
+  }
+  return then == now ? "" : fmt::format("{}: {} then, {} now", key, then.describe(), now.describe());
+}
+
+}  // namespace
+
+std::filesystem::path checkpoint_path(const std::filesystem::path& output_dir, int64_t step) {
+  return output_dir / fmt::format("{}{}", kPrefix, step);
+}
+
+std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& output_dir) {
+  std::vector<std::pair<int64_t, std::filesystem::path>> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(output_dir, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix) || name.size() > kPrefix.size() + 12) continue;
+    const std::string digits = name.substr(kPrefix.size());
+    if (digits.empty() || !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
+    if (std::filesystem::exists(entry.path() / kState)) found.emplace_back(std::stoll(digits), entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<std::filesystem::path> paths;
+  for (auto& [step, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s, const OptimizerState& optimizer,
+                     const WeightFiles& weights, const RunIdentity& identity) {
+  AtomicFolder target(folder);
+  weights.save(target.temporary());
+  write_safetensors(target.temporary() / kOptimizer, optimizer.entries(), {{"format", "ftengine"}});
+  write_text_file(target.temporary() / kResolved, to_yaml(identity.resolved));
+  nlohmann::ordered_json j = {{"format", 1},
+                              {"step", s.step},
+                              {"updates", optimizer.updates()},
+                              {"tokens", s.tokens},
+                              {"targets", s.targets},
+                              {"log_loss", s.log_loss},
+                              {"log_steps", s.log_steps},
+                              {"best", s.best ? nlohmann::ordered_json(*s.best) : nlohmann::ordered_json()},
+                              {"best_step", s.best_step},
+                              {"evals_without_gain", s.evals_without_gain},
+                              {"skipped_in_a_row", s.skipped_in_a_row},
+                              {"metrics_bytes", s.metrics_bytes},
+                              {"base", identity.base},
+                              {"data", identity.data},
+                              {"instruction_set", identity.instruction_set}};
+  write_text_file(target.temporary() / kState, j.dump(2) + "\n");
+  target.commit();
+}
+
+std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s, OptimizerState& optimizer,
+                            const WeightFiles& weights, const RunIdentity& identity) {
+  const std::string file = (folder / kState).string();
+  if (!std::filesystem::exists(folder / kState)) bad_input("{}: not a checkpoint (no {})", folder.string(), kState);
+  const Json j = read_json_file(folder / kState);
+  int64_t updates = 0;
+  std::string base, data, instructions;
+  try {
+    if (j.at("format").get<int>() != 1) bad_input("{}: written by another version of ftengine", file);
+    s.step = j.at("step").get<int64_t>();
+    updates = j.at("updates").get<int64_t>();
+    s.tokens = j.at("tokens").get<int64_t>();
+    s.targets = j.at("targets").get<int64_t>();
+    s.log_loss = j.at("log_loss").get<double>();
+    s.log_steps = j.at("log_steps").get<int64_t>();
+    if (!j.at("best").is_null()) s.best = j.at("best").get<double>();
+    s.best_step = j.at("best_step").get<int64_t>();
+    s.evals_without_gain = j.at("evals_without_gain").get<int64_t>();
+    s.skipped_in_a_row = j.at("skipped_in_a_row").get<int64_t>();
+    s.metrics_bytes = j.at("metrics_bytes").get<int64_t>();
+    base = j.at("base").get<std::string>();
+    data = j.at("data").get<std::string>();
+    instructions = j.at("instruction_set").get<std::string>();
+  } catch (const Json::exception& e) {
+    bad_input("{}: damaged: {}", file, e.what());
+  }
+  if (base != identity.base) bad_input("{}: the checkpoint was made with another base model", folder.string());
+  if (data != identity.data) bad_input("{}: the training data has changed since the checkpoint; start again with --overwrite", folder.string());
+  const ConfigNode then = load_yaml(folder / kResolved);
+  if (const std::string d = difference(then, identity.resolved); !d.empty())
+    bad_input("{}: the configuration has changed since the checkpoint ({}); restore it, or start again with --overwrite", folder.string(), d);
+  weights.load(folder);
+  const SafetensorsFile state(folder / kOptimizer);
+  optimizer.load(state, updates);
+  if (instructions != identity.instruction_set)
+    return fmt::format("the checkpoint was made with {} instructions, this machine has {}: results may differ in the last bits",
+                       instructions, identity.instruction_set);
+  return "";
+}
+
+void prune_checkpoints(const std::filesystem::path& output_dir, int64_t limit, int64_t best_step) {
+  std::vector<std::filesystem::path> all = list_checkpoints(output_dir);
+  const std::filesystem::path best = checkpoint_path(output_dir, best_step);
+  for (size_t i = 0; i + static_cast<size_t>(limit) < all.size(); ++i)
+    if (all[i] != best) std::filesystem::remove_all(all[i]);
+}
+
+std::string data_fingerprint(const Dataset& data) {
+  uint64_t h = 0;
+  for (const DataRow& row : data.rows)
+    for (size_t i = 0; i < row.ids.size(); ++i)
+      h = mix_key(h, (static_cast<uint64_t>(static_cast<uint32_t>(row.ids[i])) << 32) | static_cast<uint32_t>(row.labels[i]));
+  return fmt::format("{:016x}", h);
+}
+
+std::string instruction_set() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) return "avx512";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
+  return "sse2";
+#else
+  return "portable";
+#endif
+}
+
+}  // namespace ft

@@ -1,0 +1,47 @@
+// AdamW or SGD over a fixed list of parameters. State has the parameters' layout, so it is elementwise throughout.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/autograd/parameter.h"
+#include "engine/config/sections.h"
+#include "engine/core/stream.h"
+#include "engine/io/safetensors_writer.h"
+#include "engine/io/weights.h"
+
+namespace ft {
+
+class OptimizerState {
+ public:
+  OptimizerState(const TrainingSection& settings, std::vector<Parameter*> parameters);
+
+  /// √ Σ g² over all parameters, before clipping; in double, in the order of the list.
+  double gradient_norm(Stream& stream) const;
+  /// The first parameter whose gradient is not finite; null if all are.
+  const Parameter* non_finite(Stream& stream) const;
+  /// One update with the gradients times `gradient_scale`, then clears them. Weight decay skips biases and norms
+  /// (everything of one dimension).
+  void step(Stream& stream, double learning_rate, double gradient_scale);
+  void clear_gradients();
+
+  int64_t updates() const { return updates_; }
+  const std::vector<Parameter*>& parameters() const { return parameters_; }
+
+  /// State as it lies in memory, "<index>.<name>.exp_avg" and so on.
+  std::vector<SafetensorsEntry> entries() const;
+  /// The inverse; strict. Throws ft::InputError.
+  void load(const WeightSource& file, int64_t updates);
+
+ private:
+  struct State {
+    Tensor first, second;  // AdamW: m and v; SGD with momentum: the buffer
+  };
+  std::string key(size_t i, const char* which) const;
+  const TrainingSection& settings_;
+  std::vector<Parameter*> parameters_;
+  std::vector<State> state_;
+  int64_t updates_ = 0;
+};
+
+}  // namespace ft

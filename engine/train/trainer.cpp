@@ -1,0 +1,217 @@
+#include "engine/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <ctime>
+
+#include "engine/core/memory.h"
+#include "engine/core/rng.h"
+#include "engine/train/checkpoint.h"
+#include "engine/train/metrics.h"
+#include "engine/train/optimizer.h"
+#include "engine/train/pass.h"
+#include "engine/train/plan.h"
+#include "engine/train/progress.h"
+#include "engine/train/schedule.h"
+
+namespace ft {
+namespace {
+
+constexpr int64_t kSkippedSteps = 5;  // non-finite ones in a row that end a run
+
+double seconds_since(std::chrono::steady_clock::time_point t) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
+}
+
+class Trainer {
+ public:
+  Trainer(TrainJob& job, Stream& stream, DType compute)
+      : job_(job), t_(job.experiment.training), stream_(stream), compute_(compute),
+        plan_(job.train.rows, t_, job.experiment.data.shuffle), optimizer_(t_, job.trainables),
+        identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
+        progress_(plan_.total_steps()) {}
+
+  TrainResult run() {
+    if (!job_.resume_from.empty()) {
+      const std::string warning = load_checkpoint(job_.resume_from, state_, optimizer_, job_.weights, identity_);
+      progress_.note(fmt::format("resumed from {} at step {}", job_.resume_from.string(), state_.step));
+      if (!warning.empty()) progress_.note("warning: " + warning);
+    }
+    MetricsFile metrics(t_.output_dir / "metrics.jsonl", state_.metrics_bytes);
+    metrics_ = &metrics;
+    const int64_t total = plan_.total_steps();
+    const auto start = std::chrono::steady_clock::now();
+    while (state_.step < total && !stopped_early_) {
+      if (job_.interrupted && job_.interrupted->load()) return interrupt(start);
+      if (!step()) continue;
+      const int64_t done = state_.step;
+      const bool last = done == total;
+      const bool epoch_ends = plan_.ends_epoch(done - 1) || last;
+      if (wants(t_.eval_strategy == EvalStrategy::steps, t_.eval_strategy == EvalStrategy::epoch, t_.eval_steps, done, epoch_ends))
+        evaluate_all();
+      const bool save = wants(t_.save_strategy == SaveStrategy::steps, t_.save_strategy == SaveStrategy::epoch, t_.save_steps, done, epoch_ends) ||
+                        (last && t_.save_strategy != SaveStrategy::no);
+      if (save) checkpoint();
+    }
+    if (stopped_early_ && result_.checkpoint != checkpoint_path(t_.output_dir, state_.step)) checkpoint();
+    if (t_.load_best_model_at_end && state_.best && state_.best_step != state_.step) {
+      job_.weights.load(checkpoint_path(t_.output_dir, state_.best_step));
+      progress_.note(fmt::format("loaded the best checkpoint: step {}, {} {:.4f}", state_.best_step, t_.metric_for_best_model, *state_.best));
+    }
+    return finish(start);
+  }
+
+ private:
+  static bool wants(bool by_steps, bool by_epoch, const std::optional<int64_t>& every, int64_t done, bool epoch_ends) {
+    return (by_steps && every && done % *every == 0) || (by_epoch && epoch_ends);
+  }
+
+  // One optimizer step. False if an interrupt came before it was complete: then nothing has changed.
+  bool step() {
+    const auto start = std::chrono::steady_clock::now();
+    const std::vector<const DataRow*> rows = plan_.rows(state_.step);
+    int64_t targets = 0;
+    for (const DataRow* r : rows) targets += r->targets();
+    LossSum sum;
+    run_rows(job_.model, stream_, rows,
+             {.compute = compute_, .training = true, .recompute = t_.gradient_checkpointing,
+              .dropout_key = dropout_key(static_cast<uint64_t>(t_.seed), static_cast<uint64_t>(state_.step)),
+              .gradient_scale = 1 / static_cast<double>(targets)},
+             sum);
+    if (job_.interrupted && job_.interrupted->load()) {
+      optimizer_.clear_gradients();
+      return false;
+    }
+    const double loss = sum.mean(), norm = optimizer_.gradient_norm(stream_);
+    const double rate = job_.learning_rate *
+                        schedule_factor(t_.lr_scheduler_type, state_.step, t_.warmup(plan_.total_steps()), plan_.total_steps(), job_.learning_rate);
+    update(loss, norm, rate);
+    ++state_.step;
+    state_.tokens += sum.tokens;
+    state_.targets += targets;
+    state_.log_loss += loss;
+    ++state_.log_steps;
+    const double seconds = seconds_since(start);
+    log(norm, rate, static_cast<double>(sum.tokens) / seconds, loss);
+    run_tokens_ += sum.tokens;
+    run_seconds_ += seconds;
+    return true;
+  }
+
+  void update(double loss, double norm, double rate) {
+    if (std::isfinite(loss) && std::isfinite(norm)) {
+      state_.skipped_in_a_row = 0;
+      const double clip = t_.max_grad_norm > 0 ? std::min(1.0, t_.max_grad_norm / (norm + 1e-6)) : 1.0;
+      optimizer_.step(stream_, rate, clip);
+      return;
+    }
+    const Parameter* bad = optimizer_.non_finite(stream_);
+    const std::string what = bad ? fmt::format("the gradient of {}", bad->name) : fmt::format("the loss ({})", loss);
+    optimizer_.clear_gradients();
+    progress_.note(fmt::format("warning: step {} skipped: {} is not finite", state_.step + 1, what));
+    if (++state_.skipped_in_a_row >= kSkippedSteps)
+      fail("{} steps in a row were not finite, last {}; lower training.learning_rate; the last good checkpoint is {}", kSkippedSteps, what,
+           result_.checkpoint.empty() ? "none" : result_.checkpoint.string());
+  }
+
+  void log(double norm, double rate, double tokens_per_second, double loss) {
+    const int64_t every = t_.logging_interval(plan_.total_steps());
+    const bool due = state_.step % every == 0 || state_.step == plan_.total_steps() || (t_.logging_first_step && state_.step == 1);
+    progress_.update({.step = state_.step, .loss = loss, .tokens_per_second = tokens_per_second, .logged = due});
+    if (!due) return;
+    metrics_->write({{"step", state_.step},
+                     {"epoch", plan_.epoch_after(state_.step)},
+                     {"loss", state_.log_loss / static_cast<double>(state_.log_steps)},
+                     {"grad_norm", norm},
+                     {"learning_rate", rate},
+                     {"tokens", {{"input", state_.tokens}, {"target", state_.targets}}},
+                     {"tokens_per_second", tokens_per_second},
+                     {"peak_memory_bytes", peak_resident_bytes()},
+                     {"time", static_cast<int64_t>(std::time(nullptr))}});
+    state_.log_loss = 0;
+    state_.log_steps = 0;
+  }
+
+  void evaluate_all() {
+    if (job_.eval.empty()) return;
+    nlohmann::ordered_json row = {{"step", state_.step}, {"epoch", plan_.epoch_after(state_.step)}};
+    std::string text;
+    result_.last_eval.clear();
+    for (const EvalSet& set : job_.eval) {
+      const double loss = evaluate(job_.model, stream_, compute_, *set.data);
+      row[set.metric] = loss;
+      text += fmt::format("  {} {:.4f}", set.metric, loss);
+      result_.last_eval.emplace_back(set.metric, loss);
+      if (set.metric == t_.metric_for_best_model) judge(loss);
+    }
+    row["time"] = static_cast<int64_t>(std::time(nullptr));
+    metrics_->write(row);
+    progress_.note(fmt::format("evaluation after step {}:{}", state_.step, text));
+  }
+
+  void judge(double value) {
+    const bool greater = t_.greater_is_better.value_or(false);
+    const double gain = !state_.best ? INFINITY : greater ? value - *state_.best : *state_.best - value;
+    if (gain > 0) {
+      state_.best = value;
+      state_.best_step = state_.step;
+    }
+    state_.evals_without_gain = gain > t_.early_stopping_threshold ? 0 : state_.evals_without_gain + 1;
+    if (t_.early_stopping_patience && state_.evals_without_gain >= *t_.early_stopping_patience) {
+      stopped_early_ = true;
+      progress_.note(fmt::format("stopped early: {} has not improved for {} evaluations", t_.metric_for_best_model, state_.evals_without_gain));
+    }
+  }
+
+  void checkpoint() {
+    state_.metrics_bytes = metrics_->bytes();
+    const std::filesystem::path folder = checkpoint_path(t_.output_dir, state_.step);
+    save_checkpoint(folder, state_, optimizer_, job_.weights, identity_);
+    result_.checkpoint = folder;
+    if (t_.save_total_limit) prune_checkpoints(t_.output_dir, *t_.save_total_limit, state_.best ? state_.best_step : state_.step);
+  }
+
+  TrainResult interrupt(std::chrono::steady_clock::time_point start) {
+    progress_.finish();
+    if (result_.checkpoint != checkpoint_path(t_.output_dir, state_.step)) checkpoint();
+    result_.interrupted = true;
+    return finish(start);
+  }
+
+  TrainResult finish(std::chrono::steady_clock::time_point start) {
+    progress_.finish();
+    result_.steps = state_.step;
+    result_.seconds = seconds_since(start);
+    result_.tokens_per_second = run_seconds_ > 0 ? static_cast<double>(run_tokens_) / run_seconds_ : 0;
+    return result_;
+  }
+
+  TrainJob& job_;
+  const TrainingSection& t_;
+  Stream& stream_;
+  DType compute_;
+  StepPlan plan_;
+  OptimizerState optimizer_;
+  RunIdentity identity_;
+  Progress progress_;
+  TrainerState state_;
+  TrainResult result_;
+  MetricsFile* metrics_ = nullptr;
+  bool stopped_early_ = false;
+  int64_t run_tokens_ = 0;
+  double run_seconds_ = 0;
+};
+
+}  // namespace
+
+double evaluate(Model& model, Stream& stream, DType compute, const Dataset& data) {
+  std::vector<const DataRow*> rows;
+  for (const DataRow& r : data.rows) rows.push_back(&r);
+  LossSum sum;
+  run_rows(model, stream, rows, {.compute = compute}, sum);
+  return sum.mean();
+}
+
+TrainResult train(TrainJob& job, Stream& stream, DType compute) { return Trainer(job, stream, compute).run(); }
+
+}  // namespace ft

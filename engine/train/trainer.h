@@ -1,0 +1,54 @@
+// The run loop. It sees a model, the parameters to train, rows and settings; what the weights are saved as (an
+// adapter, a whole model) is the caller's, by two functions.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/config/experiment.h"
+#include "engine/data/dataset.h"
+#include "engine/nn/model.h"
+
+namespace ft {
+
+struct EvalSet {
+  std::string metric;  // "eval_loss", "eval_target_loss"
+  const Dataset* data;
+};
+
+/// Writes or reads the trained weights as files of a folder that exists.
+struct WeightFiles {
+  std::function<void(const std::filesystem::path& folder)> save, load;
+};
+
+struct TrainJob {
+  const Experiment& experiment;
+  ConfigNode resolved;       // what resolved.yaml says
+  Model& model;
+  std::vector<Parameter*> trainables;
+  const Dataset& train;
+  std::vector<EvalSet> eval;
+  double learning_rate = 0;
+  WeightFiles weights;
+  std::string base_fingerprint;
+  std::filesystem::path resume_from;        // a checkpoint folder, or empty
+  const std::atomic<bool>* interrupted = nullptr;  // Ctrl-C
+};
+
+struct TrainResult {
+  bool interrupted = false;
+  int64_t steps = 0;
+  std::filesystem::path checkpoint;  // the last one written
+  double seconds = 0, tokens_per_second = 0;
+  std::vector<std::pair<std::string, double>> last_eval;
+};
+
+/// Mean loss over a set: the same numbers whatever the batch size.
+double evaluate(Model& model, Stream& stream, DType compute, const Dataset& data);
+
+TrainResult train(TrainJob& job, Stream& stream, DType compute);
+
+}  // namespace ft

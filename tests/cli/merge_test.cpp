@@ -1,0 +1,133 @@
+// `ftengine merge`: the merged folder gives the logits of base + adapter, ties included (must-not-happen 10, 11).
+#include <cmath>
+
+#include "engine/io/safetensors.h"
+#include "models/load.h"
+#include "tests/cli/program.h"
+
+namespace ft::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string dir(const std::string& name, const std::string& part) { return (fixture(name) / part).string(); }
+
+/// The number behind `label` in the report.
+double figure(const std::string& report, const std::string& label) {
+  const size_t at = report.find(label);
+  EXPECT_NE(at, std::string::npos) << label << " is not in " << report;
+  return at == std::string::npos ? NAN : std::stod(report.substr(at + label.size()));
+}
+
+Outcome merge(const std::string& name, const fs::path& out, std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"merge", "--model", dir(name, "model"), "--adapter", dir(name, "adapter_init"), "--out", out.string()};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return ftengine(arguments);
+}
+
+class Merge : public testing::TestWithParam<std::string> {};
+
+// The reference's logits were computed by Transformers and PEFT on base + adapter; here the merged folder must give
+// them without any adapter: a training set of one row, evaluated by the run loop, has the reference's loss.
+TEST_P(Merge, MergedFolderGivesTheLogitsOfBaseAndAdapter) {
+  const TemporaryFolder folder;
+  const Outcome o = merge(GetParam(), folder / "merged", {"--dtype", "float32"});
+  expect_success(o);
+  const double scale = figure(o.out, "largest logit ");
+  EXPECT_LE(figure(o.out, "max |difference| "), 1e-5 * std::max(1.0, scale)) << o.out;
+  EXPECT_GT(figure(o.out, "moves these logits by up to "), 1e-3) << o.out;
+  EXPECT_NE(o.out.find("64 of 64 equal"), std::string::npos) << o.out;
+
+  copy_fixture(GetParam(), folder / "run");
+  const json expected = json::parse(read_bytes(folder / "run/expected.json"));
+  const Outcome trained = ftengine({"run", "exp.yaml", "--set", "adapter={peft_type: NONE}", "--set", "model.path=../merged", "--set",
+                                    "training.max_steps=1", "--set", "training.save_strategy=no", "--set", "training.eval_strategy=no"},
+                                   folder / "run");
+  expect_success(trained);
+  const json row = read_jsonl(folder / "run/out/metrics.jsonl").at(0);
+  const double want = expected["losses_double"][0];
+  EXPECT_NEAR(row.at("loss").get<double>(), want, 2e-5 * want);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, Merge,
+                         testing::Values("gpt2_c_attn", "gpt2_bias_all", "gpt2_one_head_lora_only", "llama_gqa_rslora",
+                                         "llama_rank_patterns", "llama_save_head_tied", "llama_save_head_untied",
+                                         "llama_lora_on_tied_head", "qwen2_bias_all", "qwen2_tied", "qwen3_lora"));
+
+struct Tie {
+  const char* name;
+  bool base, merged;
+};
+class MergeTie : public testing::TestWithParam<Tie> {};
+
+TEST_P(MergeTie, IsAnExplicitFactOfTheResult) {
+  const TemporaryFolder folder;
+  expect_success(merge(GetParam().name, folder / "m"));
+  EXPECT_EQ(json::parse(read_bytes(fixture(GetParam().name) / "model/config.json"))["tie_word_embeddings"], GetParam().base);
+  EXPECT_EQ(json::parse(read_bytes(folder / "m/config.json"))["tie_word_embeddings"], GetParam().merged);
+  const SafetensorsFile weights(folder / "m/model.safetensors");
+  EXPECT_EQ(weights.find("lm_head.weight") != nullptr, !GetParam().merged);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, MergeTie,
+                         testing::Values(Tie{"llama_save_head_tied", true, false}, Tie{"llama_lora_on_tied_head", true, false},
+                                         Tie{"qwen2_tied", true, true}, Tie{"gpt2_c_attn", true, true},
+                                         Tie{"llama_save_head_untied", false, false}));
+
+TEST(MergeTypes, OutputTypeIsTheBasesOwnUnlessAsked) {
+  const TemporaryFolder folder;
+  const auto type = [&](const std::string& out) {
+    const SafetensorsFile weights(folder / out / "model.safetensors");
+    return weights.tensors().front().type;
+  };
+  EXPECT_NE(merge("llama_bf16_shards", folder / "own").out.find("bfloat16 (the base's own)"), std::string::npos);
+  EXPECT_EQ(type("own"), "BF16");
+  EXPECT_NE(merge("llama_rank_patterns", folder / "half").out.find("float16 (the base's own)"), std::string::npos);
+  EXPECT_EQ(type("half"), "F16");
+  expect_success(merge("llama_bf16_shards", folder / "wide", {"--dtype", "float32"}));
+  EXPECT_EQ(type("wide"), "F32");
+  EXPECT_EQ(json::parse(read_bytes(folder / "wide/config.json"))["dtype"], "float32");
+}
+
+TEST(MergeFolder, IsWrittenWholeOrNotAtAll) {
+  const TemporaryFolder folder;
+  expect_success(merge("qwen3_lora", folder / "deep/er/m"));
+  EXPECT_TRUE(fs::exists(folder / "deep/er/m/generation_config.json"));
+  expect_bad_input(merge("qwen3_lora", folder / "deep/er/m"), {"exists", "--overwrite"});
+  expect_success(merge("qwen3_lora", folder / "deep/er/m", {"--overwrite", "--dtype", "bfloat16"}));
+  EXPECT_EQ(SafetensorsFile(folder / "deep/er/m/model.safetensors").tensors().front().type, "BF16");
+  // Nothing is left of a merge that fails, and nothing is replaced by it.
+  const std::string before = read_bytes(folder / "deep/er/m/model.safetensors");
+  expect_bad_input(ftengine({"merge", "--model", dir("qwen3_lora", "model"), "--adapter", dir("qwen2_tied", "adapter_init"), "--out",
+                             (folder / "deep/er/m").string(), "--overwrite"}),
+                   {"another base"});
+  EXPECT_EQ(read_bytes(folder / "deep/er/m/model.safetensors"), before);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "deep/er"), {}), 1);
+}
+
+TEST(MergeFolder, OverwriteNeverCostsAnythingButAModel) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "home/thesis.txt", "five years");
+  expect_bad_input(merge("qwen3_lora", folder / "home", {"--overwrite"}), {"thesis.txt"});
+  EXPECT_EQ(read_bytes(folder / "home/thesis.txt"), "five years");
+  write_bytes(folder / "file", "x");
+  expect_bad_input(merge("qwen3_lora", folder / "file", {"--overwrite"}), {"no folder"});
+  copy_fixture("qwen3_lora", folder / "c");
+  expect_bad_input(ftengine({"merge", "--model", (folder / "c/model").string(), "--adapter", (folder / "c/adapter_init").string(), "--out",
+                             (folder / "c/model").string(), "--overwrite"}),
+                   {"to be merged"});
+}
+
+TEST(MergeInput, FaultsAreNamed) {
+  const TemporaryFolder folder;
+  const std::string out = (folder / "m").string(), model = dir("qwen3_lora", "model"), adapter = dir("qwen3_lora", "adapter_init");
+  expect_bad_input(ftengine({"merge", "--model", "nowhere", "--adapter", adapter, "--out", out}), {"nowhere", "no such model"});
+  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", "nowhere", "--out", out}), {"nowhere", "no such adapter"});
+  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", model, "--out", out}), {"nothing to merge"});
+  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", adapter, "--out", out, "--dtype", "int8"}), {"int8", "bfloat16"});
+  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", adapter}), {"--out"});
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+}  // namespace
+}  // namespace ft::cli

@@ -1,0 +1,108 @@
+#include "tests/cli/program.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <sstream>
+
+namespace ft::cli {
+namespace {
+
+int open_for_output(const fs::path& file) { return ::open(file.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600); }
+
+}  // namespace
+
+Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& folder) {
+  const TemporaryFolder outputs;  // files, so that no pipe can fill up
+  const fs::path out = outputs / "out", err = outputs / "err";
+  const std::string program = std::string(FT_BINARY_DIR) + "/ftengine";
+  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
+  for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+  argv.push_back(nullptr);
+
+  const auto start = std::chrono::steady_clock::now();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(open_for_output(out), STDOUT_FILENO);
+    ::dup2(open_for_output(err), STDERR_FILENO);
+    if (!folder.empty() && ::chdir(folder.c_str()) != 0) ::_exit(126);
+    ::execv(program.c_str(), argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  rusage usage{};
+  EXPECT_EQ(::wait4(child, &status, 0, &usage), child);
+  Outcome o;
+  o.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  o.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  o.out = read_bytes(out);
+  o.err = read_bytes(err);
+  o.peak_bytes = int64_t{usage.ru_maxrss} * 1024;
+  return o;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "ftengine-test-XXXXXX").string();
+  path_ = ::mkdtemp(name.data());
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+fs::path fixture(const std::string& name) { return fs::path(FT_SOURCE_DIR) / "tests/fixtures/models" / name; }
+
+void copy_fixture(const std::string& name, const fs::path& folder) {
+  fs::create_directories(folder);
+  for (const auto& entry : fs::directory_iterator(fixture(name)))
+    if (entry.path().filename() != "expected.safetensors")
+      fs::copy(entry.path(), folder / entry.path().filename(), fs::copy_options::recursive);
+}
+
+std::string read_bytes(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  EXPECT_TRUE(in) << file;
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void write_bytes(const fs::path& file, const std::string& bytes) {
+  fs::create_directories(file.parent_path());
+  std::ofstream out(file, std::ios::binary);
+  out << bytes;
+  ASSERT_TRUE(out.flush()) << file;
+}
+
+void edit(const fs::path& file, const std::string& from, const std::string& to) {
+  std::string text = read_bytes(file);
+  const size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from << " is not in " << file;
+  ASSERT_EQ(text.find(from, at + 1), std::string::npos) << from << " is in " << file << " twice";
+  write_bytes(file, text.replace(at, from.size(), to));
+}
+
+std::vector<nlohmann::json> read_jsonl(const fs::path& file) {
+  std::vector<nlohmann::json> rows;
+  std::istringstream text(read_bytes(file));
+  for (std::string line; std::getline(text, line);) rows.push_back(nlohmann::json::parse(line));
+  return rows;
+}
+
+void expect_success(const Outcome& o) { EXPECT_EQ(o.code, 0) << o.out << o.err; }
+
+void expect_bad_input(const Outcome& o, const std::vector<std::string>& fragments) {
+  EXPECT_EQ(o.code, 2) << o.out << o.err;
+  EXPECT_TRUE(o.err.starts_with("error: ")) << o.err;
+  EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
+  EXPECT_TRUE(o.err.ends_with("\n")) << o.err;
+  for (const std::string& f : fragments) EXPECT_NE(o.err.find(f), std::string::npos) << "no '" << f << "' in: " << o.err;
+}
+
+}  // namespace ft::cli

@@ -1,0 +1,65 @@
+// The built program as a stranger runs it: arguments in; exit code, both outputs, time and memory out.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace ft::cli {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = -1;  // 128 + signal for a program that was killed
+  std::string out, err;
+  double seconds = 0;
+  int64_t peak_bytes = 0;  // resident
+};
+
+/// Runs ftengine with `arguments` in `folder` (empty: where the test runs) and waits for its end.
+Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& folder = {});
+
+/// An empty folder that goes away with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const fs::path& path() const { return path_; }
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+/// tests/fixtures/models/CASE.
+fs::path fixture(const std::string& name);
+/// A copy of it in which a run may write: model/, adapter_init/, train.jsonl, exp.yaml …
+void copy_fixture(const std::string& name, const fs::path& folder);
+
+std::string read_bytes(const fs::path& file);
+void write_bytes(const fs::path& file, const std::string& bytes);
+/// Replaces the only occurrence of `from`, or fails the test.
+void edit(const fs::path& file, const std::string& from, const std::string& to);
+/// The objects of a JSONL file.
+std::vector<nlohmann::json> read_jsonl(const fs::path& file);
+
+/// Succeeded; prints what the program said otherwise.
+void expect_success(const Outcome& o);
+/// Exit code 2 and one line "error: …" on stderr that holds all `fragments`.
+void expect_bad_input(const Outcome& o, const std::vector<std::string>& fragments);
+
+/// Built with AddressSanitizer: slower, and memory figures mean nothing.
+constexpr bool kSanitized =
+#ifdef __SANITIZE_ADDRESS__
+    true;
+#else
+    false;
+#endif
+
+}  // namespace ft::cli

@@ -1,0 +1,78 @@
+#include "tools/ftengine/probe.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/core/rng.h"
+#include "engine/ops/head.h"
+
+namespace ft {
+namespace {
+
+constexpr size_t kPrompts = 4, kTokens = 16;
+constexpr const char* kTexts[kPrompts] = {
+    "The quick brown fox jumps over the lazy dog because it is late.",
+    "Question: What is the capital of France? Answer: The capital is",
+    "请用一句话介绍你自己，并说明你能做什么。",
+    "def add(a, b):\n    return a + b\n\nprint(add(1, 2))",
+};
+
+}  // namespace
+
+Prompts probe_prompts(const Tokenizer* tokenizer, const ModelFacts& facts) {
+  const size_t longest = std::min<size_t>(kTokens, static_cast<size_t>(facts.max_positions));
+  Prompts prompts;
+  for (size_t i = 0; i < kPrompts; ++i) {
+    std::vector<int32_t> ids;
+    if (tokenizer) ids = tokenizer->encode(kTexts[i]);
+    std::erase_if(ids, [&](int32_t id) { return id >= facts.vocab; });
+    Rng rng(i, "probe");
+    while (ids.size() < 2 && ids.size() < longest) ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(facts.vocab))));
+    if (!tokenizer)
+      while (ids.size() < longest) ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(facts.vocab))));
+    ids.resize(std::min(ids.size(), longest));
+    prompts.push_back(std::move(ids));
+  }
+  return prompts;
+}
+
+std::vector<float> probe_logits(Model& model, Stream& stream, const Prompts& prompts) {
+  auto layout = std::make_shared<Layout>();
+  auto ids = std::make_shared<std::vector<int32_t>>();
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    layout->add_sample(static_cast<int64_t>(prompts[i].size()), static_cast<int32_t>(i));
+    ids->insert(ids->end(), prompts[i].begin(), prompts[i].end());
+  }
+  Tape tape(stream, DType::f32, layout, false);
+  Forward forward{.tape = tape};
+  const Var hidden = model.hidden(forward, ids);
+  const LinearWeights head = model.head().weights(forward);
+  std::vector<float> all;
+  for (int64_t begin = 0; begin < layout->tokens(); begin += kHeadChunk) {
+    const int64_t end = std::min(begin + kHeadChunk, layout->tokens());
+    const int32_t bounds[] = {0, static_cast<int32_t>(end - begin)};
+    const Tensor logits = head_logits(tape, hidden.value().rows(begin, end), head, RowIndex{{bounds, 1}});
+    const float* values = logits.data<float>();
+    all.insert(all.end(), values, values + logits.numel());
+  }
+  return all;
+}
+
+LogitDifference compare_logits(const std::vector<float>& a, const std::vector<float>& b, int64_t vocab) {
+  FT_CHECK(a.size() == b.size() && vocab > 0, "[probe] expected as many logits twice, got {} and {}", a.size(), b.size());
+  LogitDifference d;
+  d.rows = static_cast<int64_t>(a.size()) / vocab;
+  for (int64_t r = 0; r < d.rows; ++r) {
+    const float *x = a.data() + r * vocab, *y = b.data() + r * vocab;
+    d.same_top += std::max_element(x, x + vocab) - x == std::max_element(y, y + vocab) - y;
+    for (int64_t i = 0; i < vocab; ++i) {
+      const double gap = std::abs(static_cast<double>(x[i]) - y[i]);
+      d.largest = std::isfinite(gap) ? std::max(d.largest, gap) : std::numeric_limits<double>::infinity();
+      if (std::isfinite(x[i])) d.scale = std::max(d.scale, std::abs(static_cast<double>(x[i])));
+    }
+  }
+  return d;
+}
+
+}  // namespace ft

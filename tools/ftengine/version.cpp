@@ -1,0 +1,30 @@
+#include "tools/ftengine/version.h"
+
+#include <fmt/format.h>
+
+#include "engine/core/thread_pool.h"
+#include "engine/train/checkpoint.h"
+
+#ifndef FT_VERSION
+#define FT_VERSION "unknown"
+#endif
+#ifndef FT_COMMIT
+#define FT_COMMIT "unknown"
+#endif
+
+namespace ft {
+
+std::string version_number() { return FT_VERSION; }
+std::string commit() { return FT_COMMIT; }
+
+std::string version_text() {
+  return fmt::format(
+      "ftengine {} ({})\n"
+      "devices: cpu\n"
+      "cpu:     {} instructions in use, {} threads\n"
+      "products: ftengine's own (batch-invariant, packed weights)\n"
+      "cuda:    not compiled in",
+      FT_VERSION, FT_COMMIT, instruction_set(), ThreadPool::default_threads());
+}
+
+}  // namespace ft
