@@ -53,7 +53,7 @@ void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows
   for (size_t begin = 0; begin < rows.size();) {
     size_t end = begin;
     int64_t tokens = 0;
-    while (end < rows.size() && (end == begin || tokens + static_cast<int64_t>(rows[end]->ids.size()) <= kPassTokens))
+    while (end < rows.size() && (end == begin || tokens + static_cast<int64_t>(rows[end]->ids.size()) <= settings.pass_tokens))
       tokens += static_cast<int64_t>(rows[end++]->ids.size());
     run_pass(model, stream, lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin)), settings, sum);
     begin = end;

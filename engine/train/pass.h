@@ -19,6 +19,7 @@ struct PassSettings {
   bool recompute = false;      // training.gradient_checkpointing
   uint64_t dropout_key = 0;
   double gradient_scale = 1;   // 1 / targets of the optimizer step
+  int64_t pass_tokens = kPassTokens;
 };
 
 struct LossSum {

@@ -65,54 +65,62 @@ HWY_NOINLINE void put_scaled_partial(const Tile<T, M, NV>& tile, const ScaledTar
   for (int i = 0; i < M; ++i) std::memcpy(to.out + i * to.ld, rows + i * kWidth, bytes);
 }
 
-/// M rows by one tile's width of columns: Σ over `depth` steps of u[i · row + s · step] · w[s · ldw + …].
+template <class T>
+constexpr int64_t kWidth = Shape<T>::kVectors * Shape<T>::kLanes;  // columns of a tile
+
 template <class T, int M>
-HWY_NOINLINE void outer_tile(int64_t depth, const T* u, int64_t row, int64_t step, const T* w, int64_t ldw,
-                             const ScaledTarget<T>& to) {
-  constexpr int NV = Shape<T>::kVectors;
-  Tile<T, M, NV> tile;
-  tile.zero();
-  for (int64_t s = 0; s < depth; ++s) tile.step(u + s * step, row, PanelColumn<T, T>{w + s * ldw, 16});
-  if (HWY_LIKELY(to.cols >= NV * Shape<T>::kLanes)) put_scaled(tile, to);
+HWY_INLINE void finish(const Tile<T, M, Shape<T>::kVectors>& tile, const ScaledTarget<T>& to) {
+  if (HWY_LIKELY(to.cols >= kWidth<T>)) put_scaled(tile, to);
   else put_scaled_partial(tile, to);
 }
+
+/// The columns [c, c + cols) of `depth` rows, zeros up to a tile's width.
 template <class T>
-using OuterTile = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, const ScaledTarget<T>&);
-template <class T, size_t... M>
-constexpr std::array<OuterTile<T>, sizeof...(M)> outer_tiles(std::index_sequence<M...>) {
-  return {outer_tile<T, static_cast<int>(M) + 1>...};
+HWY_INLINE void copy_columns(int64_t depth, const T* p, int64_t ld, int64_t cols, T* out) {
+  const typename Shape<T>::D d;
+  for (int64_t i = 0; i < depth; ++i, p += ld, out += kWidth<T>) {
+    if (HWY_LIKELY(cols >= kWidth<T>)) {
+      for (int64_t c = 0; c < kWidth<T>; c += Shape<T>::kLanes) hn::StoreU(hn::LoadU(d, p + c), d, out + c);
+    } else {
+      std::memset(out, 0, kWidth<T> * sizeof(T));
+      std::memcpy(out, p, static_cast<size_t>(cols) * sizeof(T));
+    }
+  }
+}
+
+// ---- up ----
+
+/// M rows of u [M][rank] by the columns of `w`, tiles of [rank][width].
+template <class T, int M>
+HWY_NOINLINE void up_rows(int64_t rank, const T* u, const T* w, ScaledTarget<T> to) {
+  for (; to.cols > 0; to.cols -= kWidth<T>, to.out += kWidth<T>) {
+    Tile<T, M, Shape<T>::kVectors> tile;
+    tile.zero();
+    for (int64_t k = 0; k < rank; ++k, w += kWidth<T>) tile.step(u + k, rank, PanelColumn<T, T>{w});
+    finish<T, M>(tile, to);
+  }
 }
 template <class T>
-struct Outer {
-  static constexpr int64_t kWidth = Shape<T>::kVectors * Shape<T>::kLanes;
-  static constexpr auto kTiles = outer_tiles<T>(std::make_index_sequence<Shape<T>::kRows>());
-};
-
-/// The last, partial columns of `depth` rows, padded with zeros to a tile's width.
-template <class T>
-void copy_tail(int64_t depth, const T* p, int64_t ld, int64_t cols, T* out) {
-  std::memset(out, 0, static_cast<size_t>(depth * Outer<T>::kWidth) * sizeof(T));
-  for (int64_t i = 0; i < depth; ++i) std::memcpy(out + i * Outer<T>::kWidth, p + i * ld, static_cast<size_t>(cols) * sizeof(T));
+using UpRows = void (*)(int64_t, const T*, const T*, ScaledTarget<T>);
+template <class T, size_t... M>
+constexpr std::array<UpRows<T>, sizeof...(M)> all_up_rows(std::index_sequence<M...>) {
+  return {up_rows<T, static_cast<int>(M) + 1>...};
 }
 
 /// Rows [row, row + count).
 template <class T>
 void up_block(const LowRankUpArgs<T>& a, int64_t row, int64_t count) {
-  constexpr int64_t kWidth = Outer<T>::kWidth;
+  static constexpr auto kRows = all_up_rows<T>(std::make_index_sequence<Shape<T>::kRows>());
   const TileRows rows(count, Shape<T>::kRows);
-  const int64_t full = a.cols / kWidth * kWidth, left = a.cols - full;
-  const int64_t block = std::clamp<int64_t>(4096 / a.rank / kWidth * kWidth, kWidth, 512);  // W's columns in L1
-  Scratch scratch(Scratch::piece<T>(a.rank * kWidth));
-  T* tail = scratch.take<T>(a.rank * kWidth);
-  if (left > 0) copy_tail(a.rank, a.w + full, a.cols, left, tail);
+  const int64_t block = std::clamp<int64_t>(4096 / a.rank / kWidth<T> * kWidth<T>, kWidth<T>, 512);  // W's columns in L1
+  Scratch scratch(Scratch::piece<T>(a.rank * block));
+  T* w = scratch.take<T>(a.rank * block);
   for (int64_t c0 = 0; c0 < a.cols; c0 += block) {
+    const int64_t end = std::min(c0 + block, a.cols);
+    for (int64_t c = c0; c < end; c += kWidth<T>) copy_columns(a.rank, a.w + c, a.cols, end - c, w + (c - c0) * a.rank);
     for (int64_t i = 0; i < rows.count; ++i) {
       const int64_t t = row + rows.begin(i);
-      const auto tile = Outer<T>::kTiles[rows.length(i) - 1];
-      for (int64_t c = c0; c < std::min(c0 + block, a.cols); c += kWidth) {
-        const ScaledTarget<T> to{a.y + t * a.ldy + c, a.ldy, a.cols - c, a.scale, a.accumulate};
-        tile(a.rank, a.u + t * a.rank, a.rank, 1, c < full ? a.w + c : tail, c < full ? a.cols : kWidth, to);
-      }
+      kRows[rows.length(i) - 1](a.rank, a.u + t * a.rank, w, {a.y + t * a.ldy + c0, a.ldy, end - c0, a.scale, a.accumulate});
     }
   }
 }
@@ -126,27 +134,47 @@ void up(CpuStream& stream, const LowRankUpArgs<T>& a) {
   });
 }
 
+// ---- grad ----
+
+/// M ranks by one tile's width of columns: Σ over `depth` tokens of u[token][rank] · x[token][column].
+template <class T, int M>
+HWY_NOINLINE void grad_tile(int64_t depth, const T* u, int64_t rank, const T* x, int64_t ldx, const ScaledTarget<T>& to) {
+  Tile<T, M, Shape<T>::kVectors> tile;
+  tile.zero();
+  for (int64_t t = 0; t < depth; ++t, x += ldx, u += rank) {
+    __builtin_prefetch(x + kWidth<T>, 0, 2);  // the next tile's line: rows are too far apart for the processor to guess
+    tile.step(u, 1, PanelColumn<T, T>{x});
+  }
+  finish<T, M>(tile, to);
+}
+template <class T>
+using GradTile = void (*)(int64_t, const T*, int64_t, const T*, int64_t, const ScaledTarget<T>&);
+template <class T, size_t... M>
+constexpr std::array<GradTile<T>, sizeof...(M)> grad_tiles(std::index_sequence<M...>) {
+  return {grad_tile<T, static_cast<int>(M) + 1>...};
+}
+
 /// Columns [c0, end) of dW, all samples.
 template <class T>
 void grad_block(const LowRankGradArgs<T>& a, int64_t c0, int64_t end) {
-  constexpr int64_t kWidth = Outer<T>::kWidth;
+  static constexpr auto kTiles = grad_tiles<T>(std::make_index_sequence<Shape<T>::kRows>());
   const TileRows ranks(a.rank, Shape<T>::kRows);
   for (int32_t s = 0; s < a.segments.count; ++s) {
     const int64_t begin = a.segments.bounds[s], depth = a.segments.bounds[s + 1] - begin;
     if (depth == 0) continue;
-    for (int64_t c = c0; c < end; c += kWidth) {
+    for (int64_t c = c0; c < end; c += kWidth<T>) {
       const T* x = a.x + begin * a.ldx + c;
       int64_t ldx = a.ldx;
-      if (a.cols - c < kWidth) {
-        Scratch scratch(Scratch::piece<T>(depth * kWidth));
-        T* tail = scratch.take<T>(depth * kWidth);
-        copy_tail(depth, x, a.ldx, a.cols - c, tail);
+      if (a.cols - c < kWidth<T>) {
+        Scratch scratch(Scratch::piece<T>(depth * kWidth<T>));
+        T* tail = scratch.take<T>(depth * kWidth<T>);
+        copy_columns(depth, x, a.ldx, a.cols - c, tail);
         x = tail;
-        ldx = kWidth;
+        ldx = kWidth<T>;
       }
       for (int64_t j = 0; j < ranks.count; ++j) {
         const ScaledTarget<T> to{a.dw + ranks.begin(j) * a.cols + c, a.cols, a.cols - c, a.scale, true};
-        Outer<T>::kTiles[ranks.length(j) - 1](depth, a.u + begin * a.rank + ranks.begin(j), 1, a.rank, x, ldx, to);
+        kTiles[ranks.length(j) - 1](depth, a.u + begin * a.rank + ranks.begin(j), a.rank, x, ldx, to);
       }
     }
   }
@@ -155,7 +183,7 @@ void grad_block(const LowRankGradArgs<T>& a, int64_t c0, int64_t end) {
 template <class T>
 void grad(CpuStream& stream, const LowRankGradArgs<T>& a) {
   const auto work = static_cast<double>(a.segments.tokens()) * static_cast<double>(a.rank * a.cols);
-  const Cut columns = cut_into(a.cols, std::min<int64_t>(useful_tasks(2 * work), ceil_div(a.cols, 64)), Outer<T>::kWidth);
+  const Cut columns = cut_into(a.cols, std::min<int64_t>(useful_tasks(2 * work), ceil_div(a.cols, 64)), kWidth<T>);
   stream.parallel(columns.count, [&](int64_t task) {
     grad_block(a, columns.begin(task), columns.begin(task) + columns.length(task));
   });

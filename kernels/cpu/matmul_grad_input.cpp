@@ -25,7 +25,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
 
-constexpr int64_t kGroup = 4;  // tiles whose strips are kept in L2
+// A task's block of dx: wide enough that transposing its dy, and tall enough that widening its W, are a few percent.
+constexpr int64_t kBlockTokens = 128, kBlockInputs = 384;
+constexpr int64_t kGroup = 4;  // tiles whose strips (7 KB each) are kept between passes over the tokens
 
 template <class T, bool kOld>
 struct PutSums {
@@ -159,7 +161,11 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
 
 template <class T, class S>
 void grad_input(CpuStream& stream, const MatmulGradInputArgs<T>& a) {
-  const Cut rows = cut_by(a.tokens, 128, kPanelRows), inputs = cut_by(a.w.cols, 384, Shape<T>::kRows);
+  const Cut rows = cut_by(a.tokens, kBlockTokens, kPanelRows);
+  const int64_t K = a.w.cols, tasks = useful_tasks(static_cast<double>(a.tokens) * static_cast<double>(a.w.rows * K));
+  const int64_t enough_tasks = ceil_div(std::min<int64_t>(tasks, 8), rows.count);
+  const int64_t parts = std::clamp(enough_tasks, ceil_div(K, kBlockInputs), ceil_div(K, kBlockInputs / 2));
+  const Cut inputs = cut_into(K, parts, Shape<T>::kRows);
   stream.parallel(rows.count * inputs.count, [&](int64_t task) {
     const int64_t r = task % rows.count, k = task / rows.count;
     grad_input_block<T, S>(a, rows.begin(r), rows.length(r), inputs.begin(k), inputs.length(k));

@@ -19,10 +19,15 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <hwy/cache_control.h>
+
 #include "kernels/cpu/simd/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
+
+// A task's block of dW: wide enough both ways that copying its operands is a few percent of the work.
+constexpr int64_t kBlockPanels = 16, kBlockInputs = 192;
 
 /// Where a tile's chunk goes: `dw` when it is the sample's last, else the block's `sums`; both are rows of 16 per
 /// k, with a stride between panels. `lanes`: outputs of the tile that exist.
@@ -59,6 +64,10 @@ HWY_NOINLINE void grad_weight_tile(int64_t depth, const T* x, const T* dy, int64
   constexpr int NV = P * Shape<T>::kPanelVectors;
   Tile<T, M, NV> tile;
   tile.zero();
+  T* out = to.last ? to.dw : to.sums;  // far away; needed when the sums are ready
+  for (int p = 0; p < P; ++p) {
+    for (int i = 0; i < M; ++i) hwy::Prefetch(out + p * (to.last ? to.dw_panel : to.sums_panel) + i * kPanelRows);
+  }
   for (int64_t t = 0; t < depth; ++t) tile.step(x + t * M, 1, PanelColumn<T, T>{dy + t * kPanelRows, panel});
   if (to.lanes >= P * kPanelRows) {
     PutWeight<T, false> put{to};
@@ -77,17 +86,20 @@ constexpr std::array<GradWeightTile<T>, sizeof...(M)> grad_weight_tiles(std::ind
   return {grad_weight_tile<T, static_cast<int>(M) + 1, P>...};
 }
 
-/// out[t][i] = x[t][i] for i < M.
-template <class T, int M>
-void copy_strip(int64_t depth, const T* x, int64_t ldx, T* out) {
+/// Columns of x as strips, one a tile: strip i is [depth][length(i)], at out + begin(i) * depth.
+template <class T>
+void copy_strips(int64_t depth, const T* x, int64_t ldx, const TileRows& tiles, T* out) {
+  constexpr int64_t kRows = Shape<T>::kRows;
   for (int64_t t = 0; t < depth; ++t) {
-    for (int i = 0; i < M; ++i) out[t * M + i] = x[t * ldx + i];
+    const T* from = x + t * ldx;
+    for (int64_t i = 0; i < tiles.count; ++i) {
+      const int64_t rows = tiles.length(i);
+      T* to = out + tiles.begin(i) * depth + t * rows;
+      if (HWY_LIKELY(rows == kRows)) std::memcpy(to, from, kRows * sizeof(T));
+      else std::memcpy(to, from, static_cast<size_t>(rows) * sizeof(T));
+      from += rows;
+    }
   }
-}
-template <class T, size_t... M>
-constexpr auto copy_strips(std::index_sequence<M...>) {
-  using Copy = void (*)(int64_t, const T*, int64_t, T*);
-  return std::array<Copy, sizeof...(M)>{copy_strip<T, static_cast<int>(M) + 1>...};
 }
 
 /// out[t][i] = dy[t][i] for i < lanes, zero up to 16.
@@ -107,7 +119,6 @@ void grad_weight_block(const MatmulGradWeightArgs<T>& a, int64_t k0, int64_t wid
   constexpr int64_t kPanels = Shape<T>::kPanels;
   static constexpr auto kOne = grad_weight_tiles<T, 1>(Rows());
   static constexpr auto kAll = grad_weight_tiles<T, Shape<T>::kPanels>(Rows());
-  static constexpr auto kCopy = copy_strips<T>(Rows());
   const TileRows tiles(width, Shape<T>::kRows);
   const int64_t x_count = width * kMaxChunk, dy_count = kPanels * kMaxChunk * kPanelRows;
   const int64_t sums_count = panels * width * kPanelRows;
@@ -119,9 +130,7 @@ void grad_weight_block(const MatmulGradWeightArgs<T>& a, int64_t k0, int64_t wid
     const int64_t begin = a.segments.bounds[s], end = a.segments.bounds[s + 1], chunk = chunk_length(end - begin);
     for (int64_t t = begin; t < end; t += chunk) {
       const int64_t depth = std::min(chunk, end - t);
-      for (int64_t i = 0; i < tiles.count; ++i) {
-        kCopy[tiles.length(i) - 1](depth, a.x + t * a.ldx + k0 + tiles.begin(i), a.ldx, x + tiles.begin(i) * depth);
-      }
+      copy_strips(depth, a.x + t * a.ldx + k0, a.ldx, tiles, x);
       for (int64_t p = p0; p < p0 + panels;) {
         const int64_t now = p0 + panels - p >= kPanels ? kPanels : 1, n = p * kPanelRows;
         for (int64_t q = 0; q < now; ++q) {
@@ -143,12 +152,10 @@ void grad_weight_block(const MatmulGradWeightArgs<T>& a, int64_t k0, int64_t wid
 
 template <class T>
 void grad_weight(CpuStream& stream, const MatmulGradWeightArgs<T>& a) {
-  const int64_t N = a.rows, K = a.cols;
-  const int64_t tasks = useful_tasks(static_cast<double>(a.segments.tokens()) * static_cast<double>(N * K));
-  const Cut inputs = cut_by(K, 192, Shape<T>::kRows);
-  const int64_t all = ceil_div(N, kPanelRows);
-  const Cut panels = cut_into(all, std::clamp<int64_t>(ceil_div(tasks, inputs.count), ceil_div(all, 24), ceil_div(all, 6)),
-                              Shape<T>::kPanels);
+  const int64_t tasks = useful_tasks(static_cast<double>(a.segments.tokens()) * static_cast<double>(a.rows * a.cols));
+  const Cut panels = cut_by(ceil_div(a.rows, kPanelRows), kBlockPanels, Shape<T>::kPanels);
+  const int64_t wide_enough = ceil_div(a.cols, kBlockInputs), enough_tasks = ceil_div(std::min<int64_t>(tasks, 8), panels.count);
+  const Cut inputs = cut_into(a.cols, std::max(wide_enough, enough_tasks), Shape<T>::kRows);
   stream.parallel(inputs.count * panels.count, [&](int64_t task) {
     const int64_t k = task % inputs.count, p = task / inputs.count;
     grad_weight_block(a, inputs.begin(k), inputs.length(k), panels.begin(p), panels.length(p));

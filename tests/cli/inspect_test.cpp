@@ -40,7 +40,8 @@ TEST(Inspect, ModelFolder) {
 TEST(Inspect, CountsParametersAsTheModelDoes) {
   const json j = inspect(fixture("gpt2_one_head_lora_only") / "model");
   const json config = json::parse(read_bytes(fixture("gpt2_one_head_lora_only") / "model/config.json"));
-  const int64_t c = config["n_embd"], f = config["n_inner"], v = config["vocab_size"], p = config["n_positions"];
+  const int64_t c = config["n_embd"], f = config["n_inner"], v = config["vocab_size"],
+                p = config["n_positions"];
   const int64_t layer = 2 * 2 * c + (c + 1) * 3 * c + (c + 1) * c + (c + 1) * f + (f + 1) * c;
   EXPECT_EQ(j["parameters"], (v + p) * c + config["n_layer"].get<int64_t>() * layer + 2 * c);
   EXPECT_EQ(j["tied"], true);
@@ -56,18 +57,20 @@ TEST(Inspect, AdapterAndItsBase) {
   const json expected = json::parse(read_bytes(fixture("llama_gqa_rslora") / "expected.json"));
   EXPECT_EQ(j["parameters"], expected["trainable"]["count"]);
 
-  const Outcome wrong = ftengine({"inspect", adapter.string(), "--json", "--model", (fixture("qwen3_lora") / "model").string()});
+  const Outcome wrong = ftengine(
+      {"inspect", adapter.string(), "--json", "--model", (fixture("qwen3_lora") / "model").string()});
   expect_bad_input(wrong, {"another base"});
   EXPECT_EQ(json::parse(wrong.out)["fits"], false);
-  expect_bad_input(ftengine({"inspect", (fixture("qwen3_lora") / "model").string(), "--model", (fixture("qwen3_lora") / "model").string()}),
+  expect_bad_input(ftengine({"inspect", (fixture("qwen3_lora") / "model").string(), "--model",
+                             (fixture("qwen3_lora") / "model").string()}),
                    {"no adapter"});
 }
 
 TEST(Inspect, RunAndCheckpoint) {
   const TemporaryFolder folder;
   copy_fixture("qwen3_lora", folder.path());
-  expect_success(ftengine({"run", "exp.yaml", "--set", "training.max_steps=2", "--set", "training.save_strategy=steps", "--set",
-                           "training.save_steps=1"},
+  expect_success(ftengine({"run", "exp.yaml", "--set", "training.max_steps=2", "--set",
+                           "training.save_strategy=steps", "--set", "training.save_steps=1"},
                           folder.path()));
   const json run = inspect(folder / "out");
   EXPECT_EQ(run["checkpoints"], json({"checkpoint-1", "checkpoint-2"}));
@@ -85,9 +88,12 @@ TEST(Inspect, AnAdapterThatChangesNothing) {
   const TemporaryFolder folder;
   copy_fixture("qwen3_lora", folder.path());
   edit(folder / "exp.yaml", "init_from: adapter_init", "peft_type: LORA");
-  expect_success(ftengine({"run", "exp.yaml", "--set", "training.max_steps=1", "--set", "training.learning_rate=0"}, folder.path()));
+  expect_success(
+      ftengine({"run", "exp.yaml", "--set", "training.max_steps=1", "--set", "training.learning_rate=0"},
+               folder.path()));
   EXPECT_EQ(inspect(folder / "out")["changes_the_base"], false);
-  const Outcome merged = ftengine({"merge", "--model", "model", "--adapter", "out", "--out", "m"}, folder.path());
+  const Outcome merged =
+      ftengine({"merge", "--model", "model", "--adapter", "out", "--out", "m"}, folder.path());
   expect_success(merged);
   EXPECT_NE(merged.err.find("warning: the adapter changes nothing"), std::string::npos) << merged.err;
 }
@@ -100,7 +106,8 @@ TEST(Inspect, SafetensorsFileAndWhatIsUnknown) {
   expect_bad_input(ftengine({"inspect", (folder / "nowhere").string()}), {"no such file"});
   expect_bad_input(ftengine({"inspect", folder.path().string()}), {"nothing known"});
   write_bytes(folder / "notes.txt", "x");
-  expect_bad_input(ftengine({"inspect", (folder / "notes.txt").string()}), {"expected a .gguf or .safetensors"});
+  expect_bad_input(ftengine({"inspect", (folder / "notes.txt").string()}),
+                   {"expected a .gguf or .safetensors"});
   // A family that is not supported can be looked at all the same.
   write_bytes(folder / "bert/config.json", R"({"model_type": "bert", "hidden_size": 8})");
   fs::copy(fixture("llama_gqa_rslora") / "model/model.safetensors", folder / "bert/model.safetensors");
@@ -113,20 +120,23 @@ TEST(Inspect, SafetensorsFileAndWhatIsUnknown) {
 TEST(List, NamesEverythingThatAConfigurationMayName) {
   const Outcome o = ftengine({"list"});
   expect_success(o);
-  for (const char* name : {"LORA", "NONE", "gpt2", "llama", "qwen2", "qwen3", "human_assistant", "chatml", "alpaca", "zh_instruct", "tokenized",
-                           "prompt_completion", "cpu", "learning_rate", "gradient_accumulation_steps", "max_new_tokens", "Q4_K"})
+  for (const char* name : {"LORA", "NONE", "gpt2", "llama", "qwen2", "qwen3", "human_assistant", "chatml",
+                           "alpaca", "zh_instruct", "tokenized", "prompt_completion", "cpu", "learning_rate",
+                           "gradient_accumulation_steps", "max_new_tokens", "Q4_K"})
     EXPECT_NE(o.out.find(name), std::string::npos) << name;
   EXPECT_TRUE(o.err.empty()) << o.err;
 }
 
-// must-not-happen 25. The rule is 50 ms; the limit of the test leaves room for a machine that does other things too.
+// must-not-happen 25. The rule is 50 ms; the limit of the test leaves room for a machine that does other
+// things too.
 TEST(Help, IsQuickAndNamesTheCommands) {
   double best = 1e9;
   for (int i = 0; i < 5; ++i) {
     const Outcome o = ftengine({"--help"});
     expect_success(o);
     best = std::min(best, o.seconds);
-    for (const char* name : {"run", "merge", "inspect", "list"}) EXPECT_NE(o.out.find(name), std::string::npos) << name;
+    for (const char* name : {"run", "merge", "inspect", "list"})
+      EXPECT_NE(o.out.find(name), std::string::npos) << name;
     EXPECT_EQ(o.out.find("make-tiny-model"), std::string::npos);
   }
   std::printf("--help takes %.1f ms\n", best * 1e3);
@@ -157,7 +167,8 @@ TEST(MakeTinyModel, IsAModelLikeAnyOtherAndTheSeedIsAllThereIs) {
   const TemporaryFolder folder;
   for (const auto& [out, seed] : {std::pair{"a", "1"}, {"b", "1"}, {"c", "2"}})
     expect_success(ftengine({"make-tiny-model", out, "--seed", seed}, folder.path()));
-  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"})
+  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json",
+                           "generation_config.json"})
     EXPECT_EQ(read_bytes(folder / "a" / name), read_bytes(folder / "b" / name)) << name;
   EXPECT_NE(read_bytes(folder / "a/model.safetensors"), read_bytes(folder / "c/model.safetensors"));
   const json j = inspect(folder / "a");

@@ -1,4 +1,6 @@
-// `ftengine merge`: the merged folder gives the logits of base + adapter, ties included (must-not-happen 10, 11).
+// `ftengine merge`: the merged folder gives the logits of base + adapter, ties included (must-not-happen 10,
+// 11).
+#include <algorithm>
 #include <cmath>
 
 #include "engine/io/safetensors.h"
@@ -10,7 +12,9 @@ namespace {
 
 using nlohmann::json;
 
-std::string dir(const std::string& name, const std::string& part) { return (fixture(name) / part).string(); }
+std::string dir(const std::string& name, const std::string& part) {
+  return (fixture(name) / part).string();
+}
 
 /// The number behind `label` in the report.
 double figure(const std::string& report, const std::string& label) {
@@ -20,15 +24,17 @@ double figure(const std::string& report, const std::string& label) {
 }
 
 Outcome merge(const std::string& name, const fs::path& out, std::vector<std::string> more = {}) {
-  std::vector<std::string> arguments = {"merge", "--model", dir(name, "model"), "--adapter", dir(name, "adapter_init"), "--out", out.string()};
+  std::vector<std::string> arguments = {
+      "merge", "--model", dir(name, "model"), "--adapter", dir(name, "adapter_init"), "--out", out.string()};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return ftengine(arguments);
 }
 
 class Merge : public testing::TestWithParam<std::string> {};
 
-// The reference's logits were computed by Transformers and PEFT on base + adapter; here the merged folder must give
-// them without any adapter: a training set of one row, evaluated by the run loop, has the reference's loss.
+// The reference's logits were computed by Transformers and PEFT on base + adapter; here the merged folder
+// must give them without any adapter: a training set of one row, evaluated by the run loop, has the
+// reference's loss.
 TEST_P(Merge, MergedFolderGivesTheLogitsOfBaseAndAdapter) {
   const TemporaryFolder folder;
   const Outcome o = merge(GetParam(), folder / "merged", {"--dtype", "float32"});
@@ -40,9 +46,11 @@ TEST_P(Merge, MergedFolderGivesTheLogitsOfBaseAndAdapter) {
 
   copy_fixture(GetParam(), folder / "run");
   const json expected = json::parse(read_bytes(folder / "run/expected.json"));
-  const Outcome trained = ftengine({"run", "exp.yaml", "--set", "adapter={peft_type: NONE}", "--set", "model.path=../merged", "--set",
-                                    "training.max_steps=1", "--set", "training.save_strategy=no", "--set", "training.eval_strategy=no"},
-                                   folder / "run");
+  const Outcome trained =
+      ftengine({"run", "exp.yaml", "--set", "adapter={peft_type: NONE}", "--set", "model.path=../merged",
+                "--set", "model.dtype=float32", "--set", "training.max_steps=1", "--set",
+                "training.save_strategy=no", "--set", "training.eval_strategy=no"},
+               folder / "run");
   expect_success(trained);
   const json row = read_jsonl(folder / "run/out/metrics.jsonl").at(0);
   const double want = expected["losses_double"][0];
@@ -50,9 +58,10 @@ TEST_P(Merge, MergedFolderGivesTheLogitsOfBaseAndAdapter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Merge,
-                         testing::Values("gpt2_c_attn", "gpt2_bias_all", "gpt2_one_head_lora_only", "llama_gqa_rslora",
-                                         "llama_rank_patterns", "llama_save_head_tied", "llama_save_head_untied",
-                                         "llama_lora_on_tied_head", "qwen2_bias_all", "qwen2_tied", "qwen3_lora"));
+                         testing::Values("gpt2_c_attn", "gpt2_bias_all", "gpt2_one_head_lora_only",
+                                         "llama_gqa_rslora", "llama_rank_patterns", "llama_save_head_tied",
+                                         "llama_save_head_untied", "llama_lora_on_tied_head",
+                                         "qwen2_bias_all", "qwen2_tied", "qwen3_lora"));
 
 struct Tie {
   const char* name;
@@ -63,16 +72,39 @@ class MergeTie : public testing::TestWithParam<Tie> {};
 TEST_P(MergeTie, IsAnExplicitFactOfTheResult) {
   const TemporaryFolder folder;
   expect_success(merge(GetParam().name, folder / "m"));
-  EXPECT_EQ(json::parse(read_bytes(fixture(GetParam().name) / "model/config.json"))["tie_word_embeddings"], GetParam().base);
+  EXPECT_EQ(json::parse(read_bytes(fixture(GetParam().name) / "model/config.json"))["tie_word_embeddings"],
+            GetParam().base);
   EXPECT_EQ(json::parse(read_bytes(folder / "m/config.json"))["tie_word_embeddings"], GetParam().merged);
   const SafetensorsFile weights(folder / "m/model.safetensors");
   EXPECT_EQ(weights.find("lm_head.weight") != nullptr, !GetParam().merged);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, MergeTie,
-                         testing::Values(Tie{"llama_save_head_tied", true, false}, Tie{"llama_lora_on_tied_head", true, false},
+                         testing::Values(Tie{"llama_save_head_tied", true, false},
+                                         Tie{"llama_lora_on_tied_head", true, false},
                                          Tie{"qwen2_tied", true, true}, Tie{"gpt2_c_attn", true, true},
                                          Tie{"llama_save_head_untied", false, false}));
+
+// The other half of a tie: the embedding has a trained copy, the head keeps the base's matrix. From training
+// to the reloaded merge.
+TEST(MergeTrained, ACopyOfTheEmbeddingAloneUntiesToo) {
+  const TemporaryFolder folder;
+  copy_fixture("qwen2_tied", folder.path());
+  edit(folder / "exp.yaml", "init_from: adapter_init",
+       "{peft_type: LORA, r: 4, modules_to_save: [embed_tokens]}");
+  expect_success(ftengine({"run", "exp.yaml", "--set", "training.max_steps=4"}, folder.path()));
+  const Outcome o = ftengine(
+      {"merge", "--model", "model", "--adapter", "out", "--out", "m", "--dtype", "float32"}, folder.path());
+  expect_success(o);
+  EXPECT_LE(figure(o.out, "max |difference| "), 1e-5 * std::max(1.0, figure(o.out, "largest logit ")))
+      << o.out;
+  EXPECT_EQ(json::parse(read_bytes(folder / "m/config.json"))["tie_word_embeddings"], false);
+  const SafetensorsFile merged(folder / "m/model.safetensors"), base(folder / "model/model.safetensors");
+  EXPECT_TRUE(std::ranges::equal(merged.bytes(*merged.find("lm_head.weight")),
+                                 base.bytes(*base.find("model.embed_tokens.weight"))));
+  EXPECT_FALSE(std::ranges::equal(merged.bytes(*merged.find("model.embed_tokens.weight")),
+                                  base.bytes(*base.find("model.embed_tokens.weight"))));
+}
 
 TEST(MergeTypes, OutputTypeIsTheBasesOwnUnlessAsked) {
   const TemporaryFolder folder;
@@ -80,9 +112,11 @@ TEST(MergeTypes, OutputTypeIsTheBasesOwnUnlessAsked) {
     const SafetensorsFile weights(folder / out / "model.safetensors");
     return weights.tensors().front().type;
   };
-  EXPECT_NE(merge("llama_bf16_shards", folder / "own").out.find("bfloat16 (the base's own)"), std::string::npos);
+  EXPECT_NE(merge("llama_bf16_shards", folder / "own").out.find("bfloat16 (the base's own)"),
+            std::string::npos);
   EXPECT_EQ(type("own"), "BF16");
-  EXPECT_NE(merge("llama_rank_patterns", folder / "half").out.find("float16 (the base's own)"), std::string::npos);
+  EXPECT_NE(merge("llama_rank_patterns", folder / "half").out.find("float16 (the base's own)"),
+            std::string::npos);
   EXPECT_EQ(type("half"), "F16");
   expect_success(merge("llama_bf16_shards", folder / "wide", {"--dtype", "float32"}));
   EXPECT_EQ(type("wide"), "F32");
@@ -98,9 +132,10 @@ TEST(MergeFolder, IsWrittenWholeOrNotAtAll) {
   EXPECT_EQ(SafetensorsFile(folder / "deep/er/m/model.safetensors").tensors().front().type, "BF16");
   // Nothing is left of a merge that fails, and nothing is replaced by it.
   const std::string before = read_bytes(folder / "deep/er/m/model.safetensors");
-  expect_bad_input(ftengine({"merge", "--model", dir("qwen3_lora", "model"), "--adapter", dir("qwen2_tied", "adapter_init"), "--out",
-                             (folder / "deep/er/m").string(), "--overwrite"}),
-                   {"another base"});
+  expect_bad_input(
+      ftengine({"merge", "--model", dir("qwen3_lora", "model"), "--adapter",
+                dir("qwen2_tied", "adapter_init"), "--out", (folder / "deep/er/m").string(), "--overwrite"}),
+      {"another base"});
   EXPECT_EQ(read_bytes(folder / "deep/er/m/model.safetensors"), before);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "deep/er"), {}), 1);
 }
@@ -113,18 +148,25 @@ TEST(MergeFolder, OverwriteNeverCostsAnythingButAModel) {
   write_bytes(folder / "file", "x");
   expect_bad_input(merge("qwen3_lora", folder / "file", {"--overwrite"}), {"no folder"});
   copy_fixture("qwen3_lora", folder / "c");
-  expect_bad_input(ftengine({"merge", "--model", (folder / "c/model").string(), "--adapter", (folder / "c/adapter_init").string(), "--out",
-                             (folder / "c/model").string(), "--overwrite"}),
-                   {"to be merged"});
+  expect_bad_input(
+      ftengine({"merge", "--model", (folder / "c/model").string(), "--adapter",
+                (folder / "c/adapter_init").string(), "--out", (folder / "c/model").string(), "--overwrite"}),
+      {"to be merged"});
 }
 
 TEST(MergeInput, FaultsAreNamed) {
   const TemporaryFolder folder;
-  const std::string out = (folder / "m").string(), model = dir("qwen3_lora", "model"), adapter = dir("qwen3_lora", "adapter_init");
-  expect_bad_input(ftengine({"merge", "--model", "nowhere", "--adapter", adapter, "--out", out}), {"nowhere", "no such model"});
-  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", "nowhere", "--out", out}), {"nowhere", "no such adapter"});
-  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", model, "--out", out}), {"nothing to merge"});
-  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", adapter, "--out", out, "--dtype", "int8"}), {"int8", "bfloat16"});
+  const std::string out = (folder / "m").string(), model = dir("qwen3_lora", "model"),
+                    adapter = dir("qwen3_lora", "adapter_init");
+  expect_bad_input(ftengine({"merge", "--model", "nowhere", "--adapter", adapter, "--out", out}),
+                   {"nowhere", "no such model"});
+  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", "nowhere", "--out", out}),
+                   {"nowhere", "no such adapter"});
+  expect_bad_input(ftengine({"merge", "--model", model, "--adapter", model, "--out", out}),
+                   {"nothing to merge"});
+  expect_bad_input(
+      ftengine({"merge", "--model", model, "--adapter", adapter, "--out", out, "--dtype", "int8"}),
+      {"int8", "bfloat16"});
   expect_bad_input(ftengine({"merge", "--model", model, "--adapter", adapter}), {"--out"});
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }

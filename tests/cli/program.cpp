@@ -13,7 +13,9 @@
 namespace ft::cli {
 namespace {
 
-int open_for_output(const fs::path& file) { return ::open(file.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600); }
+int open_for_output(const fs::path& file) {
+  return ::open(file.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+}
 
 }  // namespace
 
@@ -56,7 +58,9 @@ TemporaryFolder::~TemporaryFolder() {
   fs::remove_all(path_, ignored);
 }
 
-fs::path fixture(const std::string& name) { return fs::path(FT_SOURCE_DIR) / "tests/fixtures/models" / name; }
+fs::path fixture(const std::string& name) {
+  return fs::path(FT_SOURCE_DIR) / "tests/fixtures/models" / name;
+}
 
 void copy_fixture(const std::string& name, const fs::path& folder) {
   fs::create_directories(folder);
@@ -95,14 +99,17 @@ std::vector<nlohmann::json> read_jsonl(const fs::path& file) {
   return rows;
 }
 
-void expect_success(const Outcome& o) { EXPECT_EQ(o.code, 0) << o.out << o.err; }
+void expect_success(const Outcome& o) {
+  EXPECT_EQ(o.code, 0) << o.out << o.err;
+}
 
 void expect_bad_input(const Outcome& o, const std::vector<std::string>& fragments) {
   EXPECT_EQ(o.code, 2) << o.out << o.err;
   EXPECT_TRUE(o.err.starts_with("error: ")) << o.err;
   EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
   EXPECT_TRUE(o.err.ends_with("\n")) << o.err;
-  for (const std::string& f : fragments) EXPECT_NE(o.err.find(f), std::string::npos) << "no '" << f << "' in: " << o.err;
+  for (const std::string& f : fragments)
+    EXPECT_NE(o.err.find(f), std::string::npos) << "no '" << f << "' in: " << o.err;
 }
 
 }  // namespace ft::cli

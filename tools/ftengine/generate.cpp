@@ -76,7 +76,15 @@ void open_text(Responder& r, const Args& args, const fs::path& adapter) {
   const bool named = args.prompt_template && *args.prompt_template != "none";
   const bool text = named || args.prompt || (args.file && has_text(*args.file));
   const fs::path& home = !adapter.empty() && has_tokenizer(adapter) ? adapter : args.model;
-  if (text || has_tokenizer(home)) r.tokenizer = open_tokenizer(home);
+  if (text) {
+    r.tokenizer = open_tokenizer(home);
+  } else if (has_tokenizer(home)) {
+    try {
+      r.tokenizer = open_tokenizer(home);
+    } catch (const InputError& e) {
+      fmt::print(stderr, "note: ids only, without text: {}\n", e.what());
+    }
+  }
   if (text && args.prompt_template != "none")
     r.prompt_template = open_template(args.prompt_template ? ConfigNode(*args.prompt_template)
                                       : adapter.empty()    ? ConfigNode()

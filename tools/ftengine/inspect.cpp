@@ -1,4 +1,5 @@
-// ftengine inspect: what a file or folder contains, and whether an adapter fits a base. Only --model loads weights.
+// ftengine inspect: what a file or folder contains, and whether an adapter fits a base. Only --model loads
+// weights.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -27,21 +28,33 @@ bool describe_path(const fs::path& path, Report& report) {
   std::error_code error;
   if (!fs::exists(path, error)) bad_input("{}: no such file or folder", path.string());
   if (!fs::is_directory(path)) {
-    if (path.extension() == ".gguf") describe_gguf(path, report);
-    else if (path.extension() == ".safetensors") describe_safetensors(path, report);
-    else if (path.filename() == "tokenizer.json") describe_tokenizer(path, report);
-    else bad_input("{}: expected a .gguf or .safetensors file, or a folder with a model, an adapter or a checkpoint", path.string());
+    if (path.extension() == ".gguf")
+      describe_gguf(path, report);
+    else if (path.extension() == ".safetensors")
+      describe_safetensors(path, report);
+    else if (path.filename() == "tokenizer.json")
+      describe_tokenizer(path, report);
+    else
+      bad_input(
+          "{}: expected a .gguf or .safetensors file, or a folder with a model, an adapter or a checkpoint",
+          path.string());
     return false;
   }
   const bool checkpoint = fs::exists(path / "trainer_state.json"), run = fs::exists(path / "metrics.jsonl");
   const bool adapter = fs::exists(path / "adapter_config.json"), model = fs::exists(path / "config.json");
   if (checkpoint) describe_checkpoint(path, report);
   if (run) describe_run(path, report);
-  if (adapter) describe_adapter(path, report);
-  else if (model) describe_model_folder(path, report);
-  else if (!checkpoint && !run && has_tokenizer(path)) describe_tokenizer(path, report);
+  if (adapter)
+    describe_adapter(path, report);
+  else if (model)
+    describe_model_folder(path, report);
+  else if (!checkpoint && !run && has_tokenizer(path))
+    describe_tokenizer(path, report);
   else if (!checkpoint && !run)
-    bad_input("{}: nothing known in this folder; expected config.json, adapter_config.json, trainer_state.json or tokenizer.json", path.string());
+    bad_input(
+        "{}: nothing known in this folder; expected config.json, adapter_config.json, trainer_state.json or "
+        "tokenizer.json",
+        path.string());
   return adapter;
 }
 
@@ -63,13 +76,17 @@ void run(const Args& args) {
   const bool adapter = describe_path(args.path, report);
   std::string problem;
   if (args.model) {
-    if (!adapter) bad_input("--model: {} is no adapter folder; only an adapter can fit a base", args.path.string());
+    if (!adapter)
+      bad_input("--model: {} is no adapter folder; only an adapter can fit a base", args.path.string());
     problem = why_not(args);
-    report.add("fits", problem.empty(), problem.empty() ? "yes: every tensor has its place in " + *args.model : "no: " + *args.model);
+    report.add("fits", problem.empty(),
+               problem.empty() ? "yes: every tensor has its place in " + *args.model : "no: " + *args.model);
     if (!problem.empty()) report.add("why_not", problem);
   }
-  if (args.json) fmt::print("{}\n", report.json().dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-  else fmt::print("{}", report.text(args.tensors));
+  if (args.json)
+    fmt::print("{}\n", report.json().dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  else
+    fmt::print("{}", report.text(args.tensors));
   if (!problem.empty()) bad_input("{}", problem);
 }
 
@@ -77,12 +94,17 @@ void run(const Args& args) {
 
 void register_inspect(CLI::App& app) {
   auto args = std::make_shared<Args>();
-  CLI::App* c = app.add_subcommand("inspect", "say what a model, adapter, checkpoint or weight file contains");
-  c->add_option("path", args->path, "model folder, .gguf or .safetensors file, adapter, checkpoint or output folder")->required();
-  c->add_option("--model", args->model, "a base: say whether the adapter at PATH fits it (exit code 2 if not)");
+  CLI::App* c =
+      app.add_subcommand("inspect", "say what a model, adapter, checkpoint or weight file contains");
+  c->add_option("path", args->path,
+                "model folder, .gguf or .safetensors file, adapter, checkpoint or output folder")
+      ->required();
+  c->add_option("--model", args->model,
+                "a base: say whether the adapter at PATH fits it (exit code 2 if not)");
   c->add_flag("--json", args->json, "one JSON object instead of text");
   c->add_flag("--tensors", args->tensors, "list every tensor; else equal layers share a line");
-  c->add_option("--threads", args->threads, "default: FT_NUM_THREADS, else the processors there are")->check(CLI::Range(1, 1024));
+  c->add_option("--threads", args->threads, "default: FT_NUM_THREADS, else the processors there are")
+      ->check(CLI::Range(1, 1024));
   c->callback([args] { run(*args); });
 }
 

@@ -1,5 +1,5 @@
-// What each kind of file or folder says about itself, without loading weights into a model. Every function adds to the
-// report and throws ft::InputError for what is broken.
+// What each kind of file or folder says about itself, without loading weights into a model. Every function
+// adds to the report and throws ft::InputError for what is broken.
 #pragma once
 
 #include <filesystem>
@@ -8,7 +8,8 @@
 
 namespace ft {
 
-/// config.json and *.safetensors, with the tokenizer beside them. A family that this program lacks is said, not an error.
+/// config.json and *.safetensors, with the tokenizer beside them. A family that this program lacks is said,
+/// not an error.
 void describe_model_folder(const std::filesystem::path& folder, Report& report);
 void describe_gguf(const std::filesystem::path& file, Report& report);
 void describe_safetensors(const std::filesystem::path& file, Report& report);

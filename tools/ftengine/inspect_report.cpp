@@ -20,7 +20,8 @@ struct Row {
 };
 
 bool is_number(std::string_view part) {
-  return !part.empty() && part.size() <= 6 && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !part.empty() && part.size() <= 6 &&
+         std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 /// "model.layers.3.mlp" -> {"model.layers.", 3, ".mlp"}; false where no part is a number.
@@ -73,7 +74,8 @@ std::vector<Row> rows_of(const std::vector<TensorInfo>& tensors, bool all) {
   for (Row& row : rows) {
     std::string before, after;
     int64_t layer = 0;
-    if (row.layers.size() > 1 && split_layer(row.name, before, layer, after)) row.name = before + "{" + ranges(row.layers) + "}" + after;
+    if (row.layers.size() > 1 && split_layer(row.name, before, layer, after))
+      row.name = before + "{" + ranges(row.layers) + "}" + after;
     row.name = printable(row.name, 160);
   }
   return rows;
@@ -93,7 +95,9 @@ void Report::add(std::string_view key, nlohmann::ordered_json value, std::string
   facts_.push_back({std::string(key), std::move(text), std::move(value)});
 }
 
-void Report::add_tensors(const std::vector<TensorInfo>& tensors) { tensors_.insert(tensors_.end(), tensors.begin(), tensors.end()); }
+void Report::add_tensors(const std::vector<TensorInfo>& tensors) {
+  tensors_.insert(tensors_.end(), tensors.begin(), tensors.end());
+}
 
 std::string Report::text(bool all_tensors) const {
   size_t width = 0;
@@ -117,7 +121,8 @@ nlohmann::ordered_json Report::json() const {
   for (const Fact& f : facts_) out[f.key] = f.value;
   if (tensors_.empty()) return out;
   out["tensors"] = nlohmann::ordered_json::array();
-  for (const TensorInfo& t : tensors_) out["tensors"].push_back({{"name", t.name}, {"shape", t.shape}, {"type", t.type}});
+  for (const TensorInfo& t : tensors_)
+    out["tensors"].push_back({{"name", t.name}, {"shape", t.shape}, {"type", t.type}});
   return out;
 }
 
@@ -128,7 +133,8 @@ nlohmann::ordered_json type_counts(const std::vector<TensorInfo>& tensors) {
     if (it == counts.end()) it = counts.insert(counts.end(), {t.type, 0});
     it->second += element_count(t);
   }
-  std::stable_sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(counts.begin(), counts.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   nlohmann::ordered_json out = nlohmann::ordered_json::object();
   for (const auto& [type, count] : counts) out[type] = count;
   return out;
@@ -137,11 +143,14 @@ nlohmann::ordered_json type_counts(const std::vector<TensorInfo>& tensors) {
 std::string type_mix(const nlohmann::ordered_json& counts) {
   double total = 0;
   for (const auto& count : counts) total += count.get<double>();
+  if (counts.empty()) return "none";
   std::string text;
   for (const auto& [type, count] : counts.items()) {
     const double share = total > 0 ? 100 * count.get<double>() / total : 0;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", type,
-                        counts.size() == 1 ? "all" : share < 0.05 ? "under 0.1 %" : fmt::format("{:.1f} %", share));
+                        counts.size() == 1 ? "all"
+                        : share < 0.05     ? "under 0.1 %"
+                                           : fmt::format("{:.1f} %", share));
   }
   return text;
 }

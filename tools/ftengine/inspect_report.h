@@ -1,5 +1,5 @@
-// What `ftengine inspect` found out: facts in order and a table of tensors, for people or as JSON. Texts in it may come
-// from strangers' files; they are made printable on the way out.
+// What `ftengine inspect` found out: facts in order and a table of tensors, for people or as JSON. Texts in
+// it may come from strangers' files; they are made printable on the way out.
 #pragma once
 
 #include <cstdint>

@@ -13,13 +13,23 @@ namespace ft {
 namespace fs = std::filesystem;
 namespace {
 
-// What people ask of an adapter's configuration first; the rest follows in --json.
-constexpr const char* kSummary[] = {"r",           "lora_alpha",      "lora_dropout",        "target_modules", "exclude_modules",
-                                    "bias",        "use_rslora",      "modules_to_save",     "rank_pattern",   "alpha_pattern",
-                                    "fan_in_fan_out", "layers_to_transform", "init_lora_weights"};
+// What people ask of an adapter's configuration; the rest stands in its adapter_config.json.
+constexpr const char* kSummary[] = {"r",
+                                    "lora_alpha",
+                                    "lora_dropout",
+                                    "target_modules",
+                                    "exclude_modules",
+                                    "bias",
+                                    "use_rslora",
+                                    "modules_to_save",
+                                    "rank_pattern",
+                                    "alpha_pattern",
+                                    "fan_in_fan_out",
+                                    "layers_to_transform"};
 
 bool says_something(const Json& v) {
-  return !(v.is_null() || (v.is_boolean() && !v.get<bool>()) || ((v.is_array() || v.is_object()) && v.empty()));
+  return !(v.is_null() || (v.is_boolean() && !v.get<bool>()) ||
+           ((v.is_array() || v.is_object()) && v.empty()));
 }
 
 struct Contents {
@@ -67,12 +77,14 @@ void describe_adapter(const fs::path& folder, Report& report) {
   for (const TensorInfo& t : file.tensors()) stored += element_count(t);
   std::error_code error;
   const auto bytes = fs::file_size(folder / "adapter_model.safetensors", error);
-  report.add("parameters", stored, fmt::format("{} stored in {} tensors", with_commas(stored), file.tensors().size()));
+  report.add("parameters", stored,
+             fmt::format("{} stored in {} tensors", with_commas(stored), file.tensors().size()));
   report.add("types", type_counts(file.tensors()), type_mix(type_counts(file.tensors())));
   report.add("bytes", bytes, human_bytes(static_cast<double>(bytes)));
   const Contents c = read_contents(file);
   if (!c.finite) report.add("finite", false, "no: some values are infinite or NaN");
-  if (c.has_b) report.add("changes_the_base", !c.all_b_zero, c.all_b_zero ? "no: every lora_B is zero" : "yes");
+  if (c.has_b)
+    report.add("changes_the_base", !c.all_b_zero, c.all_b_zero ? "no: every lora_B is zero" : "yes");
   if (fs::exists(folder / "ftengine.json")) {
     const Json origin = read_json_file(folder / "ftengine.json");
     for (const char* key : {"base_fingerprint", "template", "stop_ids"})
@@ -85,10 +97,13 @@ void describe_checkpoint(const fs::path& folder, Report& report) {
   const Json state = read_json_file(folder / "trainer_state.json");
   if (!state.is_object()) bad_input("{}: expected a JSON object", (folder / "trainer_state.json").string());
   report.add("checkpoint", folder.filename().string());
-  const char* const keys[] = {"step", "global_step", "updates", "tokens", "targets", "best", "best_step", "best_metric", "data", "instruction_set"};
+  const char* const keys[] = {"step", "global_step", "updates",     "tokens", "targets",
+                              "best", "best_step",   "best_metric", "data",   "instruction_set"};
   for (const char* key : keys)
     if (state.contains(key) && says_something(state.at(key))) report.add(key, state.at(key));
-  report.add("resumable", fs::exists(folder / "optimizer.safetensors"), fs::exists(folder / "optimizer.safetensors") ? "yes: the optimizer's state is here" : "no: optimizer.safetensors is missing");
+  report.add("resumable", fs::exists(folder / "optimizer.safetensors"),
+             fs::exists(folder / "optimizer.safetensors") ? "yes: the optimizer's state is here"
+                                                          : "no: optimizer.safetensors is missing");
 }
 
 void describe_run(const fs::path& folder, Report& report) {
@@ -97,9 +112,12 @@ void describe_run(const fs::path& folder, Report& report) {
   for (const fs::path& c : checkpoints) names.push_back(c.filename().string());
   report.add("checkpoints", names, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
   if (const auto row = last_row(folder / "metrics.jsonl", "loss"))
-    report.add("last_step", *row, fmt::format("{}: loss {}", row->value("step", Json()).dump(), row->at("loss").dump()));
+    report.add("last_step", *row,
+               fmt::format("{}: loss {}", row->value("step", Json()).dump(), row->at("loss").dump()));
   if (const auto row = last_row(folder / "metrics.jsonl", "eval_loss"))
-    report.add("last_evaluation", *row, fmt::format("step {}: eval_loss {}", row->value("step", Json()).dump(), row->at("eval_loss").dump()));
+    report.add(
+        "last_evaluation", *row,
+        fmt::format("step {}: eval_loss {}", row->value("step", Json()).dump(), row->at("eval_loss").dump()));
 }
 
 }  // namespace ft

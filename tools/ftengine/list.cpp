@@ -21,7 +21,9 @@ constexpr Format kFormats[] = {
     {"tokenized", R"({"input_ids": [1, 2, 3], "labels": [-100, -100, 3] (optional)}; needs no tokenizer)"},
 };
 
-void row(std::string_view name, std::string_view text) { fmt::print("  {:<18} {}\n", name, text); }
+void row(std::string_view name, std::string_view text) {
+  fmt::print("  {:<18} {}\n", name, text);
+}
 
 void list_all() {
   fmt::print("adapters (adapter.peft_type)\n");
@@ -29,7 +31,8 @@ void list_all() {
     row(k.peft_type, fmt::format("{}; default learning_rate {:g}", k.description, k.learning_rate));
   fmt::print("\nmodels (model_type of config.json; Hugging Face folders of safetensors, and GGUF files)\n");
   for (const Family& f : families())
-    row(f.model_type, fmt::format("{}; {}{}", f.description, f.architecture, f.from_gguf ? fmt::format("; GGUF \"{}\"", f.gguf_architecture) : ""));
+    row(f.model_type, fmt::format("{}; {}{}", f.description, f.architecture,
+                                  f.from_gguf ? fmt::format("; GGUF \"{}\"", f.gguf_architecture) : ""));
   row("types", fmt::format("safetensors F32, F16, BF16; GGUF {}", readable_ggml_types()));
   fmt::print("\ntemplates (data.template)\n");
   for (const TemplateInfo& t : template_list()) row(t.name, t.description);
@@ -44,7 +47,8 @@ void list_all() {
 }  // namespace
 
 void register_list(CLI::App& app) {
-  app.add_subcommand("list", "list adapters, models, templates, formats, devices and defaults")->callback(list_all);
+  app.add_subcommand("list", "list adapters, models, templates, formats, devices and defaults")
+      ->callback(list_all);
 }
 
 }  // namespace ft

@@ -1,6 +1,6 @@
-// ftengine make-tiny-model: a small LLaMA with drawn weights and a byte-level tokenizer, as a Hugging Face folder, so
-// that everything can be tried without a network. It knows nothing until it is trained. The same seed gives the same
-// bytes.
+// ftengine make-tiny-model: a small LLaMA with drawn weights and a byte-level tokenizer, as a Hugging Face
+// folder, so that everything can be tried without a network. It knows nothing until it is trained. The same
+// seed gives the same bytes.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
@@ -55,8 +55,9 @@ ordered_json config() {
           {"eos_token_id", kEos}};
 }
 
-// Norms are one; a matrix keeps the size of what passes through it: N(0, 1 / inputs), so that a drawn network is a rich
-// set of features for an adapter to choose from. The head starts small, which makes the first loss ln(vocabulary).
+// Norms are one; a matrix keeps the size of what passes through it: N(0, 1 / inputs), so that a drawn network
+// is a rich set of features for an adapter to choose from. The head starts small, which makes the first loss
+// ln(vocabulary).
 void draw(Model& model, uint64_t seed) {
   for (const Slot* slot : model.slots()) {
     Parameter& p = *slot->parameter;
@@ -73,8 +74,8 @@ void draw(Model& model, uint64_t seed) {
 }
 
 ordered_json special_token(int index) {
-  return {{"id", kBytes + index},  {"content", kSpecial[index]}, {"single_word", false}, {"lstrip", false},
-          {"rstrip", false},       {"normalized", false},        {"special", true}};
+  return {{"id", kBytes + index}, {"content", kSpecial[index]}, {"single_word", false}, {"lstrip", false},
+          {"rstrip", false},      {"normalized", false},        {"special", true}};
 }
 
 void write_tokenizer(const fs::path& folder) {
@@ -85,7 +86,8 @@ void write_tokenizer(const fs::path& folder) {
     vocab[content] = byte;
   }
   for (int i = 0; i < static_cast<int>(std::size(kSpecial)); ++i) added.push_back(special_token(i));
-  const ordered_json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  const ordered_json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
   const ordered_json tokenizer = {{"version", "1.0"},
                                   {"truncation", nullptr},
                                   {"padding", nullptr},
@@ -104,8 +106,8 @@ void write_tokenizer(const fs::path& folder) {
                                     {"byte_fallback", false},
                                     {"vocab", vocab},
                                     {"merges", ordered_json::array()}}}};
-  // One token is both end and padding, as in many a published model: what is learnt goes by position, so it must not
-  // matter.
+  // One token is both end and padding, as in many a published model: what is learnt goes by position, so it
+  // must not matter.
   const ordered_json settings = {{"tokenizer_class", "PreTrainedTokenizerFast"},
                                  {"clean_up_tokenization_spaces", false},
                                  {"model_max_length", config()["max_position_embeddings"]},
@@ -120,23 +122,27 @@ void run(const Args& args) {
   check_replaceable(args.out, args.overwrite, {});
   make_parents(args.out);
   const ordered_json json = config();
-  Decoder model(find_family("llama", "config.json").from_json(JsonConfig(json, "config.json")), DType::f32, DType::f32);
+  Decoder model(find_family("llama", "config.json").from_json(JsonConfig(json, "config.json")), DType::f32,
+                DType::f32);
   draw(model, args.seed);
   AtomicFolder folder(args.out);
-  save_model(model, folder.temporary(), DType::f32, model.facts().tied, [](const Slot& s) { return to_plain(*s.parameter); });
+  save_model(model, folder.temporary(), DType::f32, model.facts().tied,
+             [](const Slot& s) { return to_plain(*s.parameter); });
   write_tokenizer(folder.temporary());
   folder.commit();
   int64_t parameters = 0;
   for (const Parameter* p : distinct_parameters(model)) parameters += p->numel();
-  fmt::print("{}: a LLaMA of {} drawn weights and a tokenizer of {} bytes; it knows nothing until it is trained\n", args.out.string(),
-             parameters, kBytes);
+  fmt::print(
+      "{}: a LLaMA of {} drawn weights and a tokenizer of {} bytes; it knows nothing until it is trained\n",
+      args.out.string(), parameters, kBytes);
 }
 
 }  // namespace
 
 void register_make_tiny_model(CLI::App& app) {
   auto args = std::make_shared<Args>();
-  CLI::App* c = app.add_subcommand("make-tiny-model", "write a small random LLaMA with a byte-level tokenizer, to try things with");
+  CLI::App* c = app.add_subcommand(
+      "make-tiny-model", "write a small random LLaMA with a byte-level tokenizer, to try things with");
   c->group("");  // not in the list of commands: of use to the quickstart and to tests
   c->add_option("dir", args->out, "folder to write")->required();
   c->add_option("--seed", args->seed, "of the weights");

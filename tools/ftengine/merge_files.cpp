@@ -14,16 +14,22 @@ namespace ft {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kTokenizerFiles[] = {"tokenizer.json",          "tokenizer_config.json", "special_tokens_map.json",
-                                           "added_tokens.json",       "vocab.json",            "merges.txt",
-                                           "chat_template.jinja",     "tokenizer.model",       "chat_template.json"};
-constexpr const char* kOthers[] = {"config.json", "model.safetensors.index.json", "generation_config.json", "ftengine.json",
-                                   "README.md",   "LICENSE",                      ".gitattributes"};
+constexpr const char* kTokenizerFiles[] = {
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt",     "chat_template.jinja",   "tokenizer.model",         "chat_template.json"};
+constexpr const char* kOthers[] = {"config.json",
+                                   "model.safetensors.index.json",
+                                   "generation_config.json",
+                                   "ftengine.json",
+                                   "README.md",
+                                   "LICENSE",
+                                   ".gitattributes"};
 
 bool is_model_file(const fs::path& file) {
   const std::string name = file.filename().string();
   const auto is = [&](const char* known) { return name == known; };
-  return std::any_of(std::begin(kTokenizerFiles), std::end(kTokenizerFiles), is) || std::any_of(std::begin(kOthers), std::end(kOthers), is) ||
+  return std::any_of(std::begin(kTokenizerFiles), std::end(kTokenizerFiles), is) ||
+         std::any_of(std::begin(kOthers), std::end(kOthers), is) ||
          (name.starts_with("model") && name.ends_with(".safetensors"));
 }
 
@@ -49,8 +55,10 @@ void add_ids(const Json& node, int64_t vocab, std::vector<int64_t>& ids) {
     const auto id = v.get<int64_t>();
     if (id >= 0 && id < vocab && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
   };
-  if (node.is_array()) std::for_each(node.begin(), node.end(), add);
-  else add(node);
+  if (node.is_array())
+    std::for_each(node.begin(), node.end(), add);
+  else
+    add(node);
 }
 
 Json value_or_null(const Json& object, const char* key) {
@@ -66,8 +74,8 @@ void write_tokenizer(const Companions& c) {
     if (fs::exists(c.base / name)) write_text_file(c.out / name, read_text_file(c.base / name));
 }
 
-/// End tokens: those of the template that the adapter learnt first, then the base's own. With none to add, the base's
-/// file is copied as it is.
+/// End tokens: those of the template that the adapter learnt first, then the base's own. With none to add,
+/// the base's file is copied as it is.
 void write_generation_config(const Companions& c, const Json& trained) {
   const fs::path name = "generation_config.json";
   const bool folder = fs::is_directory(c.base);
@@ -77,10 +85,12 @@ void write_generation_config(const Companions& c, const Json& trained) {
   add_ids(value_or_null(trained, "stop_ids"), c.vocab, stop);
   for (const int64_t id : before) add_ids(id, c.vocab, stop);
   if (stop.empty() && c.tokenizer && c.tokenizer->eos_id()) add_ids(*c.tokenizer->eos_id(), c.vocab, stop);
-  if (own.is_object() && stop.size() == before.size()) return write_text_file(c.out / name, read_text_file(c.base / name));
+  if (own.is_object() && stop.size() == before.size())
+    return write_text_file(c.out / name, read_text_file(c.base / name));
   Json config = own.is_object() ? own : Json::object();
   if (!stop.empty()) config["eos_token_id"] = stop.size() == 1 ? Json(stop[0]) : Json(stop);
-  if (!config.contains("bos_token_id") && c.tokenizer && c.tokenizer->bos_id()) config["bos_token_id"] = *c.tokenizer->bos_id();
+  if (!config.contains("bos_token_id") && c.tokenizer && c.tokenizer->bos_id())
+    config["bos_token_id"] = *c.tokenizer->bos_id();
   if (!config.empty()) write_text_file(c.out / name, config.dump(2) + "\n");
 }
 
@@ -101,13 +111,16 @@ void check_replaceable(const fs::path& out, bool overwrite, const std::vector<fs
   if (!fs::exists(status)) return;
   if (!fs::is_directory(status)) bad_input("--out: {} is no folder; choose another place", out.string());
   for (const fs::path& source : sources)
-    if (same_place(out, source)) bad_input("--out: {} is what is to be merged; choose another folder", out.string());
+    if (same_place(out, source))
+      bad_input("--out: {} is what is to be merged; choose another folder", out.string());
   if (fs::is_empty(out, error)) return;
-  if (!overwrite) bad_input("--out: {} exists; choose another folder, or add --overwrite to replace it", out.string());
+  if (!overwrite)
+    bad_input("--out: {} exists; choose another folder, or add --overwrite to replace it", out.string());
   for (const fs::directory_entry& entry : fs::directory_iterator(out))
     if (!entry.is_regular_file() || !is_model_file(entry.path()))
-      bad_input("--out: {} holds {}, which is no file of a model folder; --overwrite replaces model folders only", out.string(),
-                printable(entry.path().filename().string()));
+      bad_input(
+          "--out: {} holds {}, which is no file of a model folder; --overwrite replaces model folders only",
+          out.string(), printable(entry.path().filename().string()));
 }
 
 void make_parents(const fs::path& out) {

@@ -28,9 +28,11 @@ Prompts probe_prompts(const Tokenizer* tokenizer, const ModelFacts& facts) {
     if (tokenizer) ids = tokenizer->encode(kTexts[i]);
     std::erase_if(ids, [&](int32_t id) { return id >= facts.vocab; });
     Rng rng(i, "probe");
-    while (ids.size() < 2 && ids.size() < longest) ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(facts.vocab))));
+    while (ids.size() < 2 && ids.size() < longest)
+      ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(facts.vocab))));
     if (!tokenizer)
-      while (ids.size() < longest) ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(facts.vocab))));
+      while (ids.size() < longest)
+        ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(facts.vocab))));
     ids.resize(std::min(ids.size(), longest));
     prompts.push_back(std::move(ids));
   }
@@ -60,7 +62,8 @@ std::vector<float> probe_logits(Model& model, Stream& stream, const Prompts& pro
 }
 
 LogitDifference compare_logits(const std::vector<float>& a, const std::vector<float>& b, int64_t vocab) {
-  FT_CHECK(a.size() == b.size() && vocab > 0, "[probe] expected as many logits twice, got {} and {}", a.size(), b.size());
+  FT_CHECK(a.size() == b.size() && vocab > 0, "[probe] expected as many logits twice, got {} and {}",
+           a.size(), b.size());
   LogitDifference d;
   d.rows = static_cast<int64_t>(a.size()) / vocab;
   for (int64_t r = 0; r < d.rows; ++r) {

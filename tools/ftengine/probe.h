@@ -13,8 +13,8 @@ namespace ft {
 
 using Prompts = std::vector<std::vector<int32_t>>;
 
-/// Four short prompts: texts in two languages and code, or ids drawn from the vocabulary where `tokenizer` is null. Ids
-/// that the model does not have are left out, and no prompt is longer than its positions.
+/// Four short prompts: texts in two languages and code, or ids drawn from the vocabulary where `tokenizer` is
+/// null. Ids that the model does not have are left out, and no prompt is longer than its positions.
 Prompts probe_prompts(const Tokenizer* tokenizer, const ModelFacts& facts);
 
 /// Logits [tokens of all prompts, V] in float32. Memory: the result, at most 4 · 16 rows.

@@ -38,7 +38,7 @@ struct Shape {
 template <class T, class S>
 struct PanelColumn {
   const S* p;
-  int64_t stride;
+  int64_t stride = 16;  // side by side
   template <int J>
   HWY_INLINE hn::Vec<typename Shape<T>::D> get() const {
     constexpr int kV = Shape<T>::kPanelVectors;
@@ -53,12 +53,6 @@ struct Tile {
   V c[M * NV];
 
   HWY_INLINE void zero() { zero(std::make_index_sequence<M * NV>()); }
-
-  /// `depth` steps: row i takes the scalars a[i * stride + s], the vectors come from load(s).
-  template <class Load>
-  HWY_INLINE void run(int64_t depth, const T* a, int64_t stride, Load load) {
-    for (int64_t s = 0; s < depth; ++s) step(a + s, stride, load(s));
-  }
 
   /// One step: row i takes the scalar a[i * stride].
   template <class B>
@@ -81,10 +75,20 @@ struct Tile {
   HWY_INLINE void row(V* HWY_RESTRICT sums, V x, const V* b, std::index_sequence<J...>) {
     ((sums[J] = hn::MulAdd(x, b[J], sums[J])), ...);
   }
+  template <size_t... I>
+  HWY_INLINE void column(V* HWY_RESTRICT sums, const V* x, V b, std::index_sequence<I...>) {
+    ((sums[I * NV] = hn::MulAdd(x[I], b, sums[I * NV])), ...);
+  }
   template <class B, size_t... I, size_t... J>
-  HWY_INLINE void step(const T* a, int64_t stride, B load, std::index_sequence<I...>, std::index_sequence<J...> j) {
-    const V b[NV] = {load.template get<static_cast<int>(J)>()...};
-    (row(c + I * NV, hn::Set(D(), a[static_cast<int64_t>(I) * stride]), b, j), ...);
+  HWY_INLINE void step(const T* a, int64_t stride, B load, std::index_sequence<I...> i, std::index_sequence<J...> j) {
+    // The side with fewer operands is held in registers, the other passes through one.
+    if constexpr (NV <= M) {
+      const V b[NV] = {load.template get<static_cast<int>(J)>()...};
+      (row(c + I * NV, hn::Set(D(), a[static_cast<int64_t>(I) * stride]), b, j), ...);
+    } else {
+      const V x[M] = {hn::Set(D(), a[static_cast<int64_t>(I) * stride])...};
+      (column(c + J, x, load.template get<static_cast<int>(J)>(), i), ...);
+    }
   }
   template <class F, size_t... I>
   HWY_INLINE void each(F& f, std::index_sequence<I...>) const {

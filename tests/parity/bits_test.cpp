@@ -1,0 +1,100 @@
+// What must not change a single bit: threads, recompute, resume, how rows are grouped (decisions.md, first table).
+#include <gtest/gtest.h>
+
+#include "engine/train/checkpoint.h"
+#include "engine/train/pass.h"
+#include "tests/parity/fixture.h"
+
+namespace ft::test {
+namespace {
+
+// Rows without wall-clock fields.
+std::vector<Json> timeless(std::vector<Json> rows) {
+  for (Json& row : rows)
+    for (const char* key : {"time", "tokens_per_second", "peak_memory_bytes"}) row.erase(key);
+  return rows;
+}
+
+struct Outcome {
+  std::vector<Json> metrics;
+  std::string weights, optimizer;
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+Outcome outcome(Fixture& f, const std::filesystem::path& out, const std::filesystem::path& resume = {}) {
+  Outcome o;
+  o.metrics = timeless(f.train(out, resume));
+  const std::filesystem::path last = list_checkpoints(out).back();
+  o.weights = read_bytes(last / (f.full() ? "model.safetensors" : "adapter_model.safetensors"));
+  o.optimizer = read_bytes(last / "optimizer.safetensors");
+  return o;
+}
+
+Outcome run(const std::string& name, const std::vector<std::string>& overrides = {}, int threads = 2) {
+  Fixture f(name, DType::f32, threads, overrides);
+  const TemporaryFolder out;
+  return outcome(f, out.path());
+}
+
+const std::vector<std::string> kCases = {"gpt2_c_attn", "gpt2_full", "llama_gqa_rslora", "qwen2_bias_all", "qwen3_full", "qwen3_lora"};
+
+class Bits : public testing::TestWithParam<std::string> {};
+
+TEST_P(Bits, ThreadsDoNotMatter) {
+  const Outcome one = run(GetParam(), {}, 1);
+  EXPECT_EQ(run(GetParam(), {}, 2), one);
+  EXPECT_EQ(run(GetParam(), {}, 4), one);
+}
+
+TEST_P(Bits, RecomputeDoesNotMatter) {
+  EXPECT_EQ(run(GetParam(), {"training.gradient_checkpointing=true"}), run(GetParam()));
+}
+
+TEST_P(Bits, ResumeDoesNotMatter) {
+  const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3", "training.save_total_limit=9"};
+  const Outcome whole = run(GetParam(), often);
+  const TemporaryFolder out;
+  {
+    Fixture f(GetParam(), DType::f32, 2, often);
+    f.train(out.path(), {}, 6);  // stopped behind checkpoint-6
+    EXPECT_EQ(list_checkpoints(out.path()).back(), out.path() / "checkpoint-6");
+  }
+  Fixture f(GetParam(), DType::f32, 2, often);
+  EXPECT_EQ(outcome(f, out.path(), out.path() / "checkpoint-6"), whole);
+}
+
+// must-not-happen 1: what is a batch and what is accumulated changes nothing, in the short last window either.
+TEST_P(Bits, AccumulationDoesNotMatter) {
+  const auto split = [&](int batch, int accumulation) {
+    return run(GetParam(), {fmt::format("training.per_device_train_batch_size={}", batch),
+                            fmt::format("training.gradient_accumulation_steps={}", accumulation)});
+  };
+  const Outcome whole = split(4, 1);
+  EXPECT_EQ(split(2, 2), whole);
+  EXPECT_EQ(split(1, 4), whole);
+}
+
+// must-not-happen 24: which rows share a pass changes neither loss nor gradients. The one exception is a tied weight
+// that is trained: it is read at two places, whose contributions are added in another order.
+TEST_P(Bits, PackingDoesNotMatter) {
+  const auto gradients = [&](int64_t pass_tokens) {
+    Fixture f(GetParam());
+    std::vector<const DataRow*> rows;
+    for (const DataRow& r : f.train_rows.rows) rows.push_back(&r);
+    LossSum sum;
+    run_rows(f.model(), f.stream, rows, {.training = true, .gradient_scale = 1 / 32.0, .pass_tokens = pass_tokens}, sum);
+    std::vector<std::vector<double>> all = {{sum.loss}};
+    const Parameter* tied = f.model().facts().tied ? f.model().head().weight.parameter : nullptr;
+    for (const Parameter* p : f.adapter->trainables())
+      if (p != tied) all.push_back(grad_to_plain(*p));
+    return all;
+  };
+  const auto alone = gradients(1);
+  EXPECT_EQ(gradients(24), alone);
+  EXPECT_EQ(gradients(1000), alone);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, Bits, testing::ValuesIn(kCases), [](const auto& p) { return p.param; });
+
+}  // namespace
+}  // namespace ft::test

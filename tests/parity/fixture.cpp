@@ -1,0 +1,150 @@
+#include "tests/parity/fixture.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "engine/ops/head.h"
+
+namespace ft::test {
+
+std::vector<std::string> fixture_cases() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(fixture_folder())) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (std::filesystem::temp_directory_path() / "ftengine-test-XXXXXX").string();
+  if (!mkdtemp(name.data())) throw Error("no temporary folder");
+  path_ = name;
+}
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Fixture::Fixture(const std::string& name, DType compute_type, int threads, const std::vector<std::string>& overrides)
+    : folder(fixture_folder() / name), experiment(load_experiment(folder / "exp.yaml", overrides)),
+      expected(read_json_file(folder / "expected.json")), pool(threads), stream(CpuStream(pool)), compute(compute_type),
+      loaded(load_model(folder / "model", {.storage = experiment.model.dtype, .compute = compute_type}, stream)) {
+  const AttachOptions attach{.compute = compute, .seed = 42, .index = 0, .where = name};
+  const ConfigNode& node = experiment.adapters.at(0);
+  if (const ConfigNode* from = node.find("init_from")) {
+    adapter = load_adapter(from->string(), model(), loaded.fingerprint, attach);
+  } else {
+    adapter = find_adapter_kind(node).make(node, "adapter", false);
+    adapter->attach(model(), attach);
+  }
+  const DatasetOptions options{.tokenizer = nullptr, .prompt_template = nullptr, .vocab = model().facts().vocab};
+  train_rows = load_dataset(experiment.data.train, options);
+  for (const NamedDataSet& set : experiment.data.eval) eval_rows.push_back(load_dataset(set.set, options));
+}
+
+std::vector<const DataRow*> Fixture::rows(const Json& indices) const {
+  std::vector<const DataRow*> found;
+  for (const Json& i : indices) found.push_back(&train_rows.rows.at(i.get<size_t>()));
+  return found;
+}
+
+std::vector<double> Fixture::logits(const DataRow& row) {
+  auto layout = std::make_shared<Layout>();
+  layout->add_sample(static_cast<int64_t>(row.ids.size()), 0);
+  Tape tape(stream, compute, layout, false);
+  Forward forward{.tape = tape};
+  const Var hidden = model().hidden(forward, std::make_shared<const std::vector<int32_t>>(row.ids));
+  const Tensor out = head_logits(tape, hidden.value(), model().head().weights(forward), layout->index());
+  std::vector<double> values;
+  dispatch_compute(compute, [&]<class T>() { values.assign(out.data<T>(), out.data<T>() + out.numel()); });
+  return values;
+}
+
+std::vector<Json> Fixture::train(const std::filesystem::path& output, const std::filesystem::path& resume_from,
+                                 int64_t interrupt_after) {
+  experiment.training.output_dir = output;
+  TrainJob job{.experiment = experiment, .resolved = to_resolved(experiment), .model = model(),
+               .trainables = adapter->trainables(), .train = train_rows, .eval = {},
+               .learning_rate = experiment.training.learning_rate.value_or(1e-3),
+               .weights = {}, .base_fingerprint = loaded.fingerprint, .resume_from = resume_from};
+  if (!eval_rows.empty()) job.eval.push_back({"eval_loss", &eval_rows[0]});
+  job.weights.save = [&](const std::filesystem::path& f) {
+    if (full()) save_model(model(), f, DType::f32, model().facts().tied, [](const Slot& s) { return to_plain(*s.parameter); });
+    else save_adapter(*adapter, f, {"model", loaded.fingerprint, {}});
+  };
+  job.weights.load = [&](const std::filesystem::path& f) {
+    if (full()) reload_model(model(), f, stream);
+    else load_adapter_tensors(*adapter, f / "adapter_model.safetensors");
+  };
+  std::atomic<bool> stop{false};
+  job.interrupted = &stop;
+  if (interrupt_after >= 0) {  // the step in progress is dropped, as after Ctrl-C
+    const auto save = job.weights.save;
+    job.weights.save = [&, save](const std::filesystem::path& f) {
+      save(f);
+      if (f.string().find(fmt::format("checkpoint-{}", interrupt_after)) != std::string::npos) stop = true;
+    };
+  }
+  testing::internal::CaptureStderr();
+  ft::train(job, stream, compute);
+  testing::internal::GetCapturedStderr();
+  std::vector<Json> metrics;
+  JsonlReader reader(output / "metrics.jsonl");
+  for (Json row; reader.next(row);) metrics.push_back(row);
+  return metrics;
+}
+
+namespace {
+
+std::vector<double> transposed(const std::vector<double>& in, int64_t rows, int64_t cols) {
+  std::vector<double> out(in.size());
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < cols; ++c) out[c * rows + r] = in[r * cols + c];
+  return out;
+}
+
+}  // namespace
+
+std::vector<double> Fixture::file_order(const AdapterTensor& t, const std::vector<double>& plain) const {
+  return t.transposed ? transposed(plain, t.parameter->shape[0], t.parameter->shape[1]) : plain;
+}
+
+std::vector<double> Fixture::file_order(const Slot& slot, const std::vector<double>& plain) {
+  for (const Linear* l : model().linears())
+    if (l->conv1d && &l->weight == &slot) return transposed(plain, slot.parameter->shape[0], slot.parameter->shape[1]);
+  return plain;
+}
+
+double relative_distance(const std::vector<double>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += static_cast<double>(b[i]) * b[i];
+  }
+  return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
+}
+
+std::vector<float> read_tensor(const WeightSource& file, const std::string& name) {
+  const TensorInfo* info = file.find(name);
+  if (!info) {
+    ADD_FAILURE() << file.path() << " has no " << name;
+    return {};
+  }
+  std::vector<float> values(static_cast<size_t>(element_count(*info)));
+  file.read_all(*info, values.data());
+  return values;
+}
+
+std::string read_bytes(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream bytes;
+  bytes << in.rdbuf();
+  return bytes.str();
+}
+
+}  // namespace ft::test
