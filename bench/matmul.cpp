@@ -88,7 +88,7 @@ std::vector<std::vector<double>> measure(const Options& o, int threads, int copi
   const auto timed = [&](const Candidate& c, int repeats) {
     // Let the spinning threads of the previous library go to sleep, then wake our own.
     if (threads > 1) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(40));
+      std::this_thread::sleep_for(std::chrono::milliseconds(35));
       c.run(copy++ % copies);
     }
     const double start = now();

@@ -22,7 +22,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
 
-/// M rows of `out` at stride ld (+)= scale · sums; with `cols` below the tile's width by way of a buffer.
+template <class T>
+constexpr int64_t kWidth = Shape<T>::kVectors * Shape<T>::kLanes;  // columns of a tile
+
+/// Rows of `out` at stride ld (+)= scale · sums.
 template <class T, bool kOld>
 struct PutScaled {
   T* out;
@@ -37,44 +40,18 @@ struct PutScaled {
   }
 };
 
-template <class T>
-struct ScaledTarget {
-  T* out;
-  int64_t ld, cols;
-  T scale;
-  bool old;
-};
-
-template <class T, int M, int NV>
-HWY_INLINE void put_scaled(const Tile<T, M, NV>& tile, const ScaledTarget<T>& to) {
-  if (to.old) {
-    PutScaled<T, true> put{to.out, to.ld, to.scale};
-    tile.each(put);
-  } else {
-    PutScaled<T, false> put{to.out, to.ld, to.scale};
-    tile.each(put);
-  }
-}
-template <class T, int M, int NV>
-HWY_NOINLINE void put_scaled_partial(const Tile<T, M, NV>& tile, const ScaledTarget<T>& to) {
-  constexpr int kWidth = NV * Shape<T>::kLanes;
-  HWY_ALIGN T rows[M * kWidth] = {};
-  const size_t bytes = static_cast<size_t>(to.cols) * sizeof(T);
-  for (int i = 0; i < M; ++i) std::memcpy(rows + i * kWidth, to.out + i * to.ld, bytes);
-  put_scaled(tile, ScaledTarget<T>{rows, kWidth, kWidth, to.scale, to.old});
-  for (int i = 0; i < M; ++i) std::memcpy(to.out + i * to.ld, rows + i * kWidth, bytes);
+/// Lets f(out, ld) work on a whole tile's width of `rows` rows where only `cols` columns exist.
+template <class T, class F>
+HWY_INLINE void in_whole_tiles(T* out, int64_t ld, int64_t rows, int64_t cols, F&& f) {
+  if (cols >= kWidth<T>) return f(out, ld);
+  HWY_ALIGN T buffer[Shape<T>::kRows * kWidth<T>] = {};
+  const size_t bytes = static_cast<size_t>(cols) * sizeof(T);
+  for (int64_t i = 0; i < rows; ++i) std::memcpy(buffer + i * kWidth<T>, out + i * ld, bytes);
+  f(buffer, kWidth<T>);
+  for (int64_t i = 0; i < rows; ++i) std::memcpy(out + i * ld, buffer + i * kWidth<T>, bytes);
 }
 
-template <class T>
-constexpr int64_t kWidth = Shape<T>::kVectors * Shape<T>::kLanes;  // columns of a tile
-
-template <class T, int M>
-HWY_INLINE void finish(const Tile<T, M, Shape<T>::kVectors>& tile, const ScaledTarget<T>& to) {
-  if (HWY_LIKELY(to.cols >= kWidth<T>)) put_scaled(tile, to);
-  else put_scaled_partial(tile, to);
-}
-
-/// The columns [c, c + cols) of `depth` rows, zeros up to a tile's width.
+/// The first `cols` columns of `depth` rows, zeros up to a tile's width.
 template <class T>
 HWY_INLINE void copy_columns(int64_t depth, const T* p, int64_t ld, int64_t cols, T* out) {
   const typename Shape<T>::D d;
@@ -90,37 +67,46 @@ HWY_INLINE void copy_columns(int64_t depth, const T* p, int64_t ld, int64_t cols
 
 // ---- up ----
 
-/// M rows of u [M][rank] by the columns of `w`, tiles of [rank][width].
-template <class T, int M>
-HWY_NOINLINE void up_rows(int64_t rank, const T* u, const T* w, ScaledTarget<T> to) {
-  for (; to.cols > 0; to.cols -= kWidth<T>, to.out += kWidth<T>) {
+/// M rows of u [M][rank] by `tiles` tiles of columns of w, [rank][width] each.
+template <class T, int M, bool kOld>
+HWY_NOINLINE void up_rows(int64_t tiles, int64_t rank, const T* u, const T* w, T scale, T* out, int64_t ld) {
+  for (; tiles > 0; --tiles, out += kWidth<T>) {
     Tile<T, M, Shape<T>::kVectors> tile;
     tile.zero();
     for (int64_t k = 0; k < rank; ++k, w += kWidth<T>) tile.step(u + k, rank, PanelColumn<T, T>{w});
-    finish<T, M>(tile, to);
+    PutScaled<T, kOld> put{out, ld, scale};
+    tile.each(put);
   }
 }
 template <class T>
-using UpRows = void (*)(int64_t, const T*, const T*, ScaledTarget<T>);
-template <class T, size_t... M>
+using UpRows = void (*)(int64_t, int64_t, const T*, const T*, T, T*, int64_t);
+template <class T, bool kOld, size_t... M>
 constexpr std::array<UpRows<T>, sizeof...(M)> all_up_rows(std::index_sequence<M...>) {
-  return {up_rows<T, static_cast<int>(M) + 1>...};
+  return {up_rows<T, static_cast<int>(M) + 1, kOld>...};
 }
 
 /// Rows [row, row + count).
 template <class T>
 void up_block(const LowRankUpArgs<T>& a, int64_t row, int64_t count) {
-  static constexpr auto kRows = all_up_rows<T>(std::make_index_sequence<Shape<T>::kRows>());
+  using Rows = std::make_index_sequence<Shape<T>::kRows>;
+  static constexpr std::array<UpRows<T>, Shape<T>::kRows> kTiles[] = {all_up_rows<T, false>(Rows()), all_up_rows<T, true>(Rows())};
   const TileRows rows(count, Shape<T>::kRows);
   const int64_t block = std::clamp<int64_t>(4096 / a.rank / kWidth<T> * kWidth<T>, kWidth<T>, 512);  // W's columns in L1
   Scratch scratch(Scratch::piece<T>(a.rank * block));
   T* w = scratch.take<T>(a.rank * block);
   for (int64_t c0 = 0; c0 < a.cols; c0 += block) {
-    const int64_t end = std::min(c0 + block, a.cols);
-    for (int64_t c = c0; c < end; c += kWidth<T>) copy_columns(a.rank, a.w + c, a.cols, end - c, w + (c - c0) * a.rank);
+    const int64_t cols = std::min(block, a.cols - c0), whole = cols / kWidth<T>, left = cols % kWidth<T>;
+    for (int64_t c = 0; c < cols; c += kWidth<T>) copy_columns(a.rank, a.w + c0 + c, a.cols, cols - c, w + c * a.rank);
     for (int64_t i = 0; i < rows.count; ++i) {
       const int64_t t = row + rows.begin(i);
-      kRows[rows.length(i) - 1](a.rank, a.u + t * a.rank, w, {a.y + t * a.ldy + c0, a.ldy, end - c0, a.scale, a.accumulate});
+      const auto tile = kTiles[a.accumulate][rows.length(i) - 1];
+      const T* u = a.u + t * a.rank;
+      T* y = a.y + t * a.ldy + c0;
+      tile(whole, a.rank, u, w, a.scale, y, a.ldy);
+      if (left == 0) continue;
+      in_whole_tiles(y + whole * kWidth<T>, a.ldy, rows.length(i), left, [&](T* out, int64_t ld) HWY_ATTR {
+        tile(1, a.rank, u, w + whole * kWidth<T> * a.rank, a.scale, out, ld);
+      });
     }
   }
 }
@@ -136,45 +122,68 @@ void up(CpuStream& stream, const LowRankUpArgs<T>& a) {
 
 // ---- grad ----
 
-/// M ranks by one tile's width of columns: Σ over `depth` tokens of u[token][rank] · x[token][column].
-template <class T, int M>
-HWY_NOINLINE void grad_tile(int64_t depth, const T* u, int64_t rank, const T* x, int64_t ldx, const ScaledTarget<T>& to) {
+/// A vector operand that is also stored, for the tiles after this one to read.
+template <class T>
+struct KeptColumn {
+  const T* p;
+  T* kept;
+  template <int J>
+  HWY_INLINE hn::Vec<typename Shape<T>::D> get() const {
+    const typename Shape<T>::D d;
+    const auto v = hn::LoadU(d, p + J * Shape<T>::kLanes);
+    hn::StoreU(v, d, kept + J * Shape<T>::kLanes);
+    return v;
+  }
+};
+
+/// M ranks by one tile's width of columns: Σ over `depth` tokens of u[token][rank] · x[token][column]. kKeep: leaves
+/// those columns of x side by side in `kept`; their rows in x are so far apart that they share few sets of the cache.
+template <class T, int M, bool kKeep>
+HWY_NOINLINE void grad_tile(int64_t depth, const T* u, int64_t rank, const T* x, int64_t ldx, T* kept, T scale, T* out,
+                            int64_t ld) {
   Tile<T, M, Shape<T>::kVectors> tile;
   tile.zero();
   for (int64_t t = 0; t < depth; ++t, x += ldx, u += rank) {
-    __builtin_prefetch(x + kWidth<T>, 0, 2);  // the next tile's line: rows are too far apart for the processor to guess
-    tile.step(u, 1, PanelColumn<T, T>{x});
+    if constexpr (kKeep) {
+      __builtin_prefetch(x + kWidth<T>, 0, 2);  // the next columns: the processor does not guess strides this long
+      tile.step(u, 1, KeptColumn<T>{x, kept});
+      kept += kWidth<T>;
+    } else {
+      tile.step(u, 1, PanelColumn<T, T>{x});
+    }
   }
-  finish<T, M>(tile, to);
+  PutScaled<T, true> put{out, ld, scale};
+  tile.each(put);
 }
 template <class T>
-using GradTile = void (*)(int64_t, const T*, int64_t, const T*, int64_t, const ScaledTarget<T>&);
-template <class T, size_t... M>
+using GradTile = void (*)(int64_t, const T*, int64_t, const T*, int64_t, T*, T, T*, int64_t);
+template <class T, bool kKeep, size_t... M>
 constexpr std::array<GradTile<T>, sizeof...(M)> grad_tiles(std::index_sequence<M...>) {
-  return {grad_tile<T, static_cast<int>(M) + 1>...};
+  return {grad_tile<T, static_cast<int>(M) + 1, kKeep>...};
 }
 
 /// Columns [c0, end) of dW, all samples.
 template <class T>
 void grad_block(const LowRankGradArgs<T>& a, int64_t c0, int64_t end) {
-  static constexpr auto kTiles = grad_tiles<T>(std::make_index_sequence<Shape<T>::kRows>());
+  using Rows = std::make_index_sequence<Shape<T>::kRows>;
+  static constexpr std::array<GradTile<T>, Shape<T>::kRows> kTiles[] = {grad_tiles<T, false>(Rows()), grad_tiles<T, true>(Rows())};
   const TileRows ranks(a.rank, Shape<T>::kRows);
   for (int32_t s = 0; s < a.segments.count; ++s) {
     const int64_t begin = a.segments.bounds[s], depth = a.segments.bounds[s + 1] - begin;
     if (depth == 0) continue;
+    Scratch scratch(Scratch::piece<T>(depth * kWidth<T>));
+    T* kept = scratch.take<T>(depth * kWidth<T>);
     for (int64_t c = c0; c < end; c += kWidth<T>) {
       const T* x = a.x + begin * a.ldx + c;
-      int64_t ldx = a.ldx;
-      if (a.cols - c < kWidth<T>) {
-        Scratch scratch(Scratch::piece<T>(depth * kWidth<T>));
-        T* tail = scratch.take<T>(depth * kWidth<T>);
-        copy_columns(depth, x, a.ldx, a.cols - c, tail);
-        x = tail;
-        ldx = kWidth<T>;
-      }
+      const bool whole = a.cols - c >= kWidth<T>;
+      if (!whole) copy_columns(depth, x, a.ldx, a.cols - c, kept);
       for (int64_t j = 0; j < ranks.count; ++j) {
-        const ScaledTarget<T> to{a.dw + ranks.begin(j) * a.cols + c, a.cols, a.cols - c, a.scale, true};
-        kTiles[ranks.length(j) - 1](depth, a.u + begin * a.rank + ranks.begin(j), a.rank, x, ldx, to);
+        const int64_t r = ranks.begin(j);
+        const bool keep = whole && j == 0;
+        in_whole_tiles(a.dw + r * a.cols + c, a.cols, ranks.length(j), a.cols - c, [&](T* out, int64_t ld) HWY_ATTR {
+          kTiles[keep][ranks.length(j) - 1](depth, a.u + begin * a.rank + r, a.rank, keep ? x : kept, keep ? a.ldx : kWidth<T>,
+                                            kept, a.scale, out, ld);
+        });
       }
     }
   }
