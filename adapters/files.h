@@ -1,5 +1,5 @@
-// adapter_config.json and adapter_model.safetensors, PEFT's own format, both ways; ftengine.json beside them holds
-// what PEFT has no field for: which base the adapter was made for.
+// adapter_config.json and adapter_model.safetensors, PEFT's own format, both ways; ftengine.json beside them
+// holds what PEFT has no field for: which base the adapter was made for.
 #pragma once
 
 #include <filesystem>
@@ -11,21 +11,22 @@
 namespace ft {
 
 struct AdapterOrigin {
-  std::string base;         // base_model_name_or_path
-  std::string fingerprint;  // of the base, models/load.h
+  std::string base;                  // base_model_name_or_path
+  std::string fingerprint;           // of the base, models/load.h
   nlohmann::ordered_json rendering;  // further keys of ftengine.json: template, stop_ids
 };
 
-/// Writes the three files into `folder`, which exists; each atomically. Reads the tensors back and compares them bit
-/// for bit (an adapter that was saved wrong is an error now, not on the day it is needed).
+/// Writes the three files into `folder`, which exists; each atomically. Reads the tensors back and compares
+/// them bit for bit (an adapter that was saved wrong is an error now, not on the day it is needed).
 void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, const AdapterOrigin& origin);
 
-/// Fills an attached adapter's tensors from a file: every tensor of the file used, every one of the adapter filled,
-/// shapes equal; else ft::InputError that lists the names.
+/// Fills an attached adapter's tensors from a file: every tensor of the file used, every one of the adapter
+/// filled, shapes equal; else ft::InputError that lists the names.
 void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& file);
 
-/// A saved adapter in place on `model`: configuration, sites, tensors. Refuses one that was made for another base.
-std::unique_ptr<Adapter> load_adapter(const std::filesystem::path& folder, Model& model, const std::string& fingerprint,
-                                      const AttachOptions& options);
+/// A saved adapter in place on `model`: configuration, sites, tensors. Refuses one that was made for another
+/// base.
+std::unique_ptr<Adapter> load_adapter(const std::filesystem::path& folder, Model& model,
+                                      const std::string& fingerprint, const AttachOptions& options);
 
 }  // namespace ft

@@ -1,5 +1,5 @@
-// peft_type NONE: full fine-tuning. Every parameter of the model is trained; nothing is attached. A tied head and
-// embedding stay one parameter.
+// peft_type NONE: full fine-tuning. Every parameter of the model is trained; nothing is attached. A tied head
+// and embedding stay one parameter.
 #include "adapters/registry.h"
 #include "engine/config/fields.h"
 

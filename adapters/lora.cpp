@@ -1,6 +1,6 @@
-// LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): h = W x + (alpha / r) · B A x, with
-// W frozen, A [r, in] started at random and B [out, r] at zero. rsLoRA (Kalajdzievski 2023) scales by alpha / √r.
-// Field names, matching rules, initial distributions and files are PEFT's (0.21).
+// LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): h = W x + (alpha / r) · B A x,
+// with W frozen, A [r, in] started at random and B [out, r] at zero. rsLoRA (Kalajdzievski 2023) scales by
+// alpha / √r. Field names, matching rules, initial distributions and files are PEFT's (0.21).
 #include <algorithm>
 #include <cmath>
 #include <deque>
@@ -45,8 +45,10 @@ template <class T>
 void read_list(Fields& f, std::string_view key, std::vector<T>& list, bool (*is_one)(const ConfigNode&)) {
   const ConfigNode* node = f.node(key);
   if (!node || node->is_null()) return;
-  if (is_one(*node)) read(*node, f.name(key), list.emplace_back());
-  else read(*node, f.name(key), list);
+  if (is_one(*node))
+    read(*node, f.name(key), list.emplace_back());
+  else
+    read(*node, f.name(key), list);
 }
 
 LoraConfig read_config(const ConfigNode& node, const std::string& section, bool saved) {
@@ -64,28 +66,36 @@ LoraConfig read_config(const ConfigNode& node, const std::string& section, bool 
   f.get("use_rslora", c.use_rslora);
   f.get("rank_pattern", c.rank_pattern, between(1, kMaxRank));
   f.get("alpha_pattern", c.alpha_pattern, positive());
-  read_list(f, "layers_to_transform", c.layers_to_transform, [](const ConfigNode& n) { return n.kind() == ConfigNode::Kind::integer; });
+  read_list(f, "layers_to_transform", c.layers_to_transform,
+            [](const ConfigNode& n) { return n.kind() == ConfigNode::Kind::integer; });
   read_list(f, "layers_pattern", c.layers_pattern, [](const ConfigNode& n) { return n.is_string(); });
   read_list(f, "modules_to_save", c.modules_to_save, [](const ConfigNode&) { return false; });
   if (const ConfigNode* init = f.node("init_lora_weights")) {
-    if (init->kind() == ConfigNode::Kind::boolean) c.init = init->boolean() ? Init::kaiming : Init::random;
-    else if (init->is_string() && init->string() == "gaussian") c.init = Init::gaussian;
-    else f.fail("init_lora_weights", fmt::format("expected true, false or gaussian, got {}", init->describe()));
+    if (init->kind() == ConfigNode::Kind::boolean)
+      c.init = init->boolean() ? Init::kaiming : Init::random;
+    else if (init->is_string() && init->string() == "gaussian")
+      c.init = Init::gaussian;
+    else
+      f.fail("init_lora_weights", fmt::format("expected true, false or gaussian, got {}", init->describe()));
   }
   // What PEFT writes about the file, not about the method; and spellings of other tools.
-  for (const char* key : {"task_type", "base_model_name_or_path", "revision", "auto_mapping", "inference_mode", "peft_version",
-                          "megatron_core", "qalora_group_size", "init_from"})
+  for (const char* key :
+       {"task_type", "base_model_name_or_path", "revision", "auto_mapping", "inference_mode", "peft_version",
+        "megatron_core", "qalora_group_size", "init_from"})
     f.node(key);
   f.renamed("rank", "r");
   f.renamed("lora_r", "r");
   f.renamed("alpha", "lora_alpha");
   f.renamed("dropout", "lora_dropout");
-  for (const char* key : {"use_dora", "lora_bias", "loftq_config", "eva_config", "corda_config", "layer_replication",
-                          "megatron_config", "target_parameters", "trainable_token_indices", "use_qalora",
-                          "alora_invocation_tokens", "arrow_config", "ensure_weight_tying"})
+  for (const char* key :
+       {"use_dora", "lora_bias", "loftq_config", "eva_config", "corda_config", "layer_replication",
+        "megatron_config", "target_parameters", "trainable_token_indices", "use_qalora",
+        "alora_invocation_tokens", "arrow_config", "ensure_weight_tying"})
     f.accept_null_or_default(key);
-  if (saved) f.finish_lenient();
-  else f.finish();
+  if (saved)
+    f.finish_lenient();
+  else
+    f.finish();
   c.source = node;
   return c;
 }
@@ -99,19 +109,22 @@ class Lora : public Adapter, public LinearAdapter {
   void attach(Model& model, const AttachOptions& options) override {
     // Copies first: a LoRA on a module that is saved whole would act on the copy, which PEFT refuses as well.
     saved_ = save_modules(model, config_.modules_to_save, options);
-    TargetQuery query{config_.target_modules, config_.exclude_modules, config_.layers_to_transform, config_.layers_pattern,
-                      options.where};
+    TargetQuery query{config_.target_modules, config_.exclude_modules, config_.layers_to_transform,
+                      config_.layers_pattern, options.where};
     if (query.targets.empty()) query.targets.names = model.facts().lora_targets;
     config_.target_modules = query.targets;
     const std::vector<Linear*> linears = model.linears(), targets = find_targets(model, query);
     for (Linear* l : targets) {
       if (l->weight.parameter->trainable)
-        bad_input("{}: {} is named by both target_modules and modules_to_save; take it out of one", options.where, l->name);
-      const auto place = static_cast<uint32_t>(std::find(linears.begin(), linears.end(), l) - linears.begin());
+        bad_input("{}: {} is named by both target_modules and modules_to_save; take it out of one",
+                  options.where, l->name);
+      const auto place =
+          static_cast<uint32_t>(std::find(linears.begin(), linears.end(), l) - linears.begin());
       add_site(*l, (1u << 16) * static_cast<uint32_t>(1 + options.index) + place, options);
       config_.fan_in_fan_out = l->conv1d;
       if (l->is_head && model.facts().tied)
-        saved_.push_back({"base_model.model." + l->name + ".base_layer.weight", l->weight.parameter, false, true});
+        saved_.push_back(
+            {"base_model.model." + l->name + ".base_layer.weight", l->weight.parameter, false, true});
     }
     train_biases(model, targets, options);
   }
@@ -135,7 +148,9 @@ class Lora : public Adapter, public LinearAdapter {
   }
 
   nlohmann::ordered_json config_json(const std::string& base) const override {
-    const auto or_null = [](const auto& list) { return list.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(list); };
+    const auto or_null = [](const auto& list) {
+      return list.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(list);
+    };
     nlohmann::ordered_json j = {{"peft_type", "LORA"},
                                 {"task_type", "CAUSAL_LM"},
                                 {"base_model_name_or_path", base},
@@ -153,7 +168,8 @@ class Lora : public Adapter, public LinearAdapter {
                                 {"layers_pattern", or_null(config_.layers_pattern)},
                                 {"rank_pattern", nlohmann::ordered_json::object()},
                                 {"alpha_pattern", nlohmann::ordered_json::object()}};
-    j["exclude_modules"] = config_.exclude_modules.empty() ? nlohmann::ordered_json() : to_json(config_.exclude_modules);
+    j["exclude_modules"] =
+        config_.exclude_modules.empty() ? nlohmann::ordered_json() : to_json(config_.exclude_modules);
     if (config_.init == Init::gaussian) j["init_lora_weights"] = "gaussian";
     if (config_.init == Init::random) j["init_lora_weights"] = false;
     for (const auto& [key, rank] : config_.rank_pattern) j["rank_pattern"][key] = rank;
@@ -174,7 +190,8 @@ class Lora : public Adapter, public LinearAdapter {
         std::fill(row.begin(), row.end(), 0.0);
         for (int64_t i = 0; i < rank; ++i)
           for (int64_t k = 0; k < in; ++k) row[k] += static_cast<double>(b_t[i * out + n]) * a[i * in + k];
-        for (int64_t k = 0; k < in; ++k) values[n * in + k] = static_cast<float>(values[n * in + k] + s.scale * row[k]);
+        for (int64_t k = 0; k < in; ++k)
+          values[n * in + k] = static_cast<float>(values[n * in + k] + s.scale * row[k]);
       }
     }
   }
@@ -204,15 +221,19 @@ class Lora : public Adapter, public LinearAdapter {
     const int64_t rank = pattern_rank ? *pattern_rank : config_.r;
     const double alpha = pattern_alpha ? *pattern_alpha : config_.alpha;
     const auto matrix = [&](const char* which, int64_t cols) {
-      parameters_.push_back(Parameter::make(fmt::format("{}.{}", l.name, which), {rank, cols}, Parameter::Layout::plain,
-                                            options.compute, MemoryClass::trainable));
+      parameters_.push_back(Parameter::make(fmt::format("{}.{}", l.name, which), {rank, cols},
+                                            Parameter::Layout::plain, options.compute,
+                                            MemoryClass::trainable));
       return &parameters_.back();
     };
     Site s{&l, matrix("lora_A", l.in()), matrix("lora_B", l.out()),
-           alpha / (config_.use_rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank)), dropout_site};
+           alpha / (config_.use_rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank)),
+           dropout_site};
     initialise(*s.a, l.in(), options.seed, config_.init == Init::gaussian);
-    if (config_.init == Init::random) initialise(*s.b_t, rank, options.seed, false);
-    else s.b_t->value.zero();
+    if (config_.init == Init::random)
+      initialise(*s.b_t, rank, options.seed, false);
+    else
+      s.b_t->value.zero();
     s.a->train(options.compute);
     s.b_t->train(options.compute);
     by_linear_[&l] = sites_.size();
@@ -224,24 +245,29 @@ class Lora : public Adapter, public LinearAdapter {
   void initialise(Parameter& p, int64_t fan_in, uint64_t seed, bool gaussian) {
     Rng rng(seed, p.name);
     std::vector<float> values(static_cast<size_t>(p.numel()));
-    const float bound = 1 / std::sqrt(static_cast<float>(fan_in)), deviation = 1 / static_cast<float>(p.shape[0]);
+    const float bound = 1 / std::sqrt(static_cast<float>(fan_in)),
+                deviation = 1 / static_cast<float>(p.shape[0]);
     for (float& v : values) v = gaussian ? rng.normal() * deviation : rng.uniform(-bound, bound);
     from_plain(p, values);
   }
 
-  // bias: all trains every bias of the model, lora_only those of the targets. Copies: the base stays as it is.
+  // bias: all trains every bias of the model, lora_only those of the targets. Copies: the base stays as it
+  // is.
   void train_biases(Model& model, const std::vector<Linear*>& targets, const AttachOptions& options) {
     if (config_.bias == Bias::none) return;
     for (Slot* slot : model.slots()) {
       if (!slot->name.ends_with(".bias") || slot->parameter->trainable) continue;
-      const bool targeted = std::any_of(targets.begin(), targets.end(), [&](const Linear* l) { return &l->bias == slot; });
+      const bool targeted =
+          std::any_of(targets.begin(), targets.end(), [&](const Linear* l) { return &l->bias == slot; });
       if (config_.bias == Bias::lora_only && !targeted) continue;
-      Parameter copy = Parameter::make(slot->name, slot->parameter->shape, slot->parameter->layout, options.compute, MemoryClass::trainable);
+      Parameter copy = Parameter::make(slot->name, slot->parameter->shape, slot->parameter->layout,
+                                       options.compute, MemoryClass::trainable);
       from_plain(copy, to_plain(*slot->parameter));
       slot->parameter = &model.own(std::move(copy));
       slot->parameter->train(options.compute);
       const std::string module = slot->name.substr(0, slot->name.rfind('.'));
-      biases_.push_back({"base_model.model." + module + (targeted ? ".base_layer.bias" : ".bias"), slot->parameter});
+      biases_.push_back(
+          {"base_model.model." + module + (targeted ? ".base_layer.bias" : ".bias"), slot->parameter});
     }
   }
 

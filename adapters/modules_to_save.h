@@ -1,6 +1,6 @@
-// PEFT's `modules_to_save`: whole modules that are trained and stored beside the adapter. The slots of such a module
-// get a trained copy in place of the base's parameter, so the base stays as it is, and a tied head or embedding is
-// untied in memory.
+// PEFT's `modules_to_save`: whole modules that are trained and stored beside the adapter. The slots of such a
+// module get a trained copy in place of the base's parameter, so the base stays as it is, and a tied head or
+// embedding is untied in memory.
 #pragma once
 
 #include <string>
@@ -10,8 +10,9 @@
 
 namespace ft {
 
-/// Puts trained copies into the slots of every module whose name ends with one of `modules`. Returns them under PEFT's
-/// names. Throws ft::InputError for a name that matches nothing.
-std::vector<AdapterTensor> save_modules(Model& model, const std::vector<std::string>& modules, const AttachOptions& options);
+/// Puts trained copies into the slots of every module whose name ends with one of `modules`. Returns them
+/// under PEFT's names. Throws ft::InputError for a name that matches nothing.
+std::vector<AdapterTensor> save_modules(Model& model, const std::vector<std::string>& modules,
+                                        const AttachOptions& options);
 
 }  // namespace ft

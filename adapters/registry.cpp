@@ -16,7 +16,8 @@ const std::vector<AdapterKind>& adapter_kinds() {
 const AdapterKind& find_adapter_kind(const ConfigNode& config) {
   const ConfigNode* type = config.find("peft_type");
   std::string known;
-  for (const AdapterKind& k : adapter_kinds()) known += (known.empty() ? "" : ", ") + std::string(k.peft_type);
+  for (const AdapterKind& k : adapter_kinds())
+    known += (known.empty() ? "" : ", ") + std::string(k.peft_type);
   if (!type) bad_input("{}: adapter has no peft_type; write one of: {}, or init_from", config.where(), known);
   if (type->is_string())
     for (const AdapterKind& k : adapter_kinds())

@@ -38,13 +38,15 @@ std::vector<std::string> short_names(Model& model) {
 bool chosen(const ModuleChoice& choice, const Linear& l, const std::optional<std::regex>& pattern) {
   if (choice.all_linear) return !l.is_head;
   if (pattern) return std::regex_match(l.name, *pattern);
-  return std::any_of(choice.names.begin(), choice.names.end(), [&](const std::string& n) { return names_module(n, l.name); });
+  return std::any_of(choice.names.begin(), choice.names.end(),
+                     [&](const std::string& n) { return names_module(n, l.name); });
 }
 
 }  // namespace
 
 bool names_module(const std::string& name, const std::string& module) {
-  return module == name || (module.size() > name.size() && module.ends_with(name) && module[module.size() - name.size() - 1] == '.');
+  return module == name || (module.size() > name.size() && module.ends_with(name) &&
+                            module[module.size() - name.size() - 1] == '.');
 }
 
 bool pattern_matches(const std::string& pattern, const std::string& module) {
@@ -55,12 +57,16 @@ void read_choice(Fields& fields, std::string_view key, ModuleChoice& choice) {
   const ConfigNode* node = fields.node(key);
   if (!node || node->is_null()) return;
   if (node->is_string()) {
-    if (node->string() == "all-linear") choice.all_linear = true;
-    else choice.pattern = node->string();
+    if (node->string() == "all-linear")
+      choice.all_linear = true;
+    else
+      choice.pattern = node->string();
     if (node->string().empty()) fields.fail(key, "expected a name, got an empty text");
     return;
   }
-  if (!node->is_list()) fields.fail(key, fmt::format("expected a list of names, a regular expression or all-linear, got {}", node->describe()));
+  if (!node->is_list())
+    fields.fail(key, fmt::format("expected a list of names, a regular expression or all-linear, got {}",
+                                 node->describe()));
   read(*node, fields.name(key), choice.names);
   if (choice.names.empty()) fields.fail(key, "the list is empty");
 }
@@ -77,26 +83,29 @@ std::vector<Linear*> find_targets(Model& model, const TargetQuery& q) {
   if (!q.excluded.pattern.empty()) excluded = compile(q.excluded.pattern, q.where);
   for (const std::string& pattern : q.layers_pattern)
     if (pattern != model.facts().layers_pattern)
-      bad_input("{}: layers_pattern: this {} model's layers are called '{}', not '{}'", q.where, model.facts().model_type,
-                model.facts().layers_pattern, pattern);
+      bad_input("{}: layers_pattern: this {} model's layers are called '{}', not '{}'", q.where,
+                model.facts().model_type, model.facts().layers_pattern, pattern);
   for (const int64_t layer : q.layers)
     if (layer < 0 || layer >= model.facts().layers)
-      bad_input("{}: layers_to_transform: layer {} does not exist; the model has layers 0 to {}", q.where, layer,
-                model.facts().layers - 1);
+      bad_input("{}: layers_to_transform: layer {} does not exist; the model has layers 0 to {}", q.where,
+                layer, model.facts().layers - 1);
   std::vector<Linear*> found;
   std::set<std::string> seen;
   for (Linear* l : model.linears()) {
     if (!chosen(q.targets, *l, target)) continue;
     for (const std::string& n : q.targets.names)
       if (names_module(n, l->name)) seen.insert(n);
-    if (!q.layers.empty() && (l->layer < 0 || std::find(q.layers.begin(), q.layers.end(), l->layer) == q.layers.end())) continue;
+    if (!q.layers.empty() &&
+        (l->layer < 0 || std::find(q.layers.begin(), q.layers.end(), l->layer) == q.layers.end()))
+      continue;
     if (chosen(q.excluded, *l, excluded)) continue;
     found.push_back(l);
   }
   for (const std::string& n : q.targets.names)
     if (!seen.contains(n)) no_match(model, n, q.where);
   if (found.empty() && target) no_match(model, q.targets.pattern, q.where);
-  if (found.empty()) bad_input("{}: target_modules: everything that they name is excluded or in other layers", q.where);
+  if (found.empty())
+    bad_input("{}: target_modules: everything that they name is excluded or in other layers", q.where);
   return found;
 }
 

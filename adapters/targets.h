@@ -1,5 +1,5 @@
-// Which modules a configuration means, by PEFT's rules: a list entry names a module whole or by its last parts; a
-// text is a regular expression over the whole name; "all-linear" is every linear layer but the head.
+// Which modules a configuration means, by PEFT's rules: a list entry names a module whole or by its last
+// parts; a text is a regular expression over the whole name; "all-linear" is every linear layer but the head.
 #pragma once
 
 #include <optional>
@@ -28,13 +28,13 @@ bool names_module(const std::string& name, const std::string& module);
 
 struct TargetQuery {
   ModuleChoice targets, excluded;
-  std::vector<int64_t> layers;                 // layers_to_transform; empty: all
-  std::vector<std::string> layers_pattern;     // empty: the family's
+  std::vector<int64_t> layers;              // layers_to_transform; empty: all
+  std::vector<std::string> layers_pattern;  // empty: the family's
   std::string where;
 };
 
-/// The linear layers meant, in forward order. Throws ft::InputError for a name that matches nothing (with the nearest
-/// names and the full list), a pattern that matches nothing, a layer that does not exist.
+/// The linear layers meant, in forward order. Throws ft::InputError for a name that matches nothing (with the
+/// nearest names and the full list), a pattern that matches nothing, a layer that does not exist.
 std::vector<Linear*> find_targets(Model& model, const TargetQuery& query);
 
 /// Key of `patterns` that PEFT would apply to `module`: the first that matches its end.

@@ -20,9 +20,18 @@ constexpr uint32_t kEmbedPlace = 1, kLayerPlaces = 2;
 Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(std::move(config)) {
   const DecoderConfig& c = config_;
   const DecoderNames& n = c.names;
-  facts_ = {.model_type = c.model_type, .vocab = c.vocab, .hidden = c.hidden, .layers = c.layers, .heads = c.heads,
-            .kv_heads = c.kv_heads, .head_dim = c.head_dim, .max_positions = c.max_positions, .position_limit = c.learned_positions ? c.max_positions : 0, .tied = c.tied,
-            .lora_targets = c.lora_targets, .layers_pattern = n.layers.substr(n.layers.rfind('.') + 1)};
+  facts_ = {.model_type = c.model_type,
+            .vocab = c.vocab,
+            .hidden = c.hidden,
+            .layers = c.layers,
+            .heads = c.heads,
+            .kv_heads = c.kv_heads,
+            .head_dim = c.head_dim,
+            .max_positions = c.max_positions,
+            .position_limit = c.learned_positions ? c.max_positions : 0,
+            .tied = c.tied,
+            .lora_targets = c.lora_targets,
+            .layers_pattern = n.layers.substr(n.layers.rfind('.') + 1)};
   const auto matrix = [&](const std::string& name, int64_t rows, int64_t cols) {
     return Slot{name, &own(Parameter::make(name, {rows, cols}, Parameter::Layout::packed, storage))};
   };
@@ -34,8 +43,10 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
   };
 
   embed_ = matrix(n.embed + ".weight", c.vocab, c.hidden);
-  if (c.learned_positions) positions_ = matrix(n.positions + ".weight", c.max_positions, c.hidden);
-  else rope_ = RopeTable(c.rope, c.head_dim);
+  if (c.learned_positions)
+    positions_ = matrix(n.positions + ".weight", c.max_positions, c.hidden);
+  else
+    rope_ = RopeTable(c.rope, c.head_dim);
   const int64_t q_size = c.heads * c.head_dim, kv_size = c.kv_heads * c.head_dim;
   for (int i = 0; i < c.layers; ++i) {
     auto l = std::make_unique<Layer>();
@@ -71,7 +82,8 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
   final_norm_ = norm_of(n.final_norm, c.hidden);
   head_.name = n.head;
   head_.is_head = true;
-  head_.weight = c.tied ? Slot{n.head + ".weight", embed_.parameter} : matrix(n.head + ".weight", c.vocab, c.hidden);
+  head_.weight =
+      c.tied ? Slot{n.head + ".weight", embed_.parameter} : matrix(n.head + ".weight", c.vocab, c.hidden);
 }
 
 std::vector<Linear*> Decoder::linears() {
@@ -107,7 +119,9 @@ std::vector<Slot*> Decoder::slots() {
   return all;
 }
 
-NormOptions Decoder::norm_options() const { return {.eps = config_.norm_eps, .center = config_.layer_norm}; }
+NormOptions Decoder::norm_options() const {
+  return {.eps = config_.norm_eps, .center = config_.layer_norm};
+}
 
 Var Decoder::drop(Forward& f, const Var& x, double p, uint32_t place) const {
   return f.training && p > 0 ? dropout(f.tape, x, static_cast<float>(p), f.dropout_key, place) : x;
@@ -118,7 +132,8 @@ bool Decoder::trainable(const Layer& l) const {
     for (const Slot* s : {&n->weight, &n->bias})
       if (*s && s->parameter->trainable) return true;
   for (const Linear* x : {&l.qkv, &l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down})
-    if (x->weight && (x->weight.parameter->trainable || (x->bias && x->bias.parameter->trainable) || !x->adapters.empty()))
+    if (x->weight &&
+        (x->weight.parameter->trainable || (x->bias && x->bias.parameter->trainable) || !x->adapters.empty()))
       return true;
   return false;
 }
@@ -126,21 +141,24 @@ bool Decoder::trainable(const Layer& l) const {
 Var Decoder::hidden(Forward& f, const Ids& ids) {
   const Layout& layout = f.tape.layout();
   for (const int32_t id : *ids)
-    if (id < 0 || id >= config_.vocab) bad_input("token id {} is outside the model's vocabulary of {}", id, config_.vocab);
+    if (id < 0 || id >= config_.vocab)
+      bad_input("token id {} is outside the model's vocabulary of {}", id, config_.vocab);
   Var h = embedding(f.tape, *embed_.parameter, ids);
   Angles angles;
   if (config_.learned_positions) {
     for (const int32_t p : layout.position)
       if (p >= config_.max_positions)
-        bad_input("a sample has {} tokens or more, but the model has positions for {}; lower data.max_length", p + 1,
-                  config_.max_positions);
-    h = add_embedding(f.tape, h, *positions_.parameter, std::make_shared<const std::vector<int32_t>>(layout.position));
+        bad_input("a sample has {} tokens or more, but the model has positions for {}; lower data.max_length",
+                  p + 1, config_.max_positions);
+    h = add_embedding(f.tape, h, *positions_.parameter,
+                      std::make_shared<const std::vector<int32_t>>(layout.position));
   } else {
     std::tie(angles.cos, angles.sin) = rope_.angles(layout, f.tape.compute());
   }
   h = drop(f, h, config_.embed_dropout, kEmbedPlace);
   for (int i = 0; i < config_.layers; ++i) {
-    // The closure outlives this call: it holds the angles (shared storage), and a Forward that lives through backward.
+    // The closure outlives this call: it holds the angles (shared storage), and a Forward that lives through
+    // backward.
     const auto run = [this, &f, i, angles](const Var& x) { return layer(f, i, x, angles); };
     h = f.recompute ? f.tape.checkpoint(h, trainable(*layers_[i]), run) : run(h);
   }
@@ -155,8 +173,8 @@ Var Decoder::layer(Forward& f, int index, const Var& h, const Angles& angles) {
   const uint32_t place = kLayerPlaces + 2 * static_cast<uint32_t>(index);
   const Var x = norm(f.tape, h, *l.attn_norm.weight.parameter, l.attn_norm.bias.parameter, norm_options());
   const Var attended = drop(f, attend(f, index, x, angles), config_.residual_dropout, place);
-  const auto [middle, y] =
-      residual_norm(f.tape, attended, h, *l.mlp_norm.weight.parameter, l.mlp_norm.bias.parameter, norm_options());
+  const auto [middle, y] = residual_norm(f.tape, attended, h, *l.mlp_norm.weight.parameter,
+                                         l.mlp_norm.bias.parameter, norm_options());
   return add(f.tape, middle, drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1));
 }
 
@@ -186,8 +204,11 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
       k.var = rope(f.tape, k.var, 0, c.kv_heads, c.head_dim, angles.cos, angles.sin, false);
     }
   }
-  const AttentionOptions options{.heads = c.heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim,
-                                 .scale = 1 / std::sqrt(static_cast<double>(c.head_dim)), .alibi_slopes = {}};
+  const AttentionOptions options{.heads = c.heads,
+                                 .kv_heads = c.kv_heads,
+                                 .head_dim = c.head_dim,
+                                 .scale = 1 / std::sqrt(static_cast<double>(c.head_dim)),
+                                 .alibi_slopes = {}};
   if (!f.cache) return l.o(f, attention(f.tape, q, k, v, nullptr, nullptr, options));
 
   KvCache& cache = *f.cache;
@@ -196,12 +217,16 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
   const size_t bytes = static_cast<size_t>(kv_size) * size_of(x.value().dtype());
   const auto store = [&](const Tensor& target, const HeadColumns& from, int32_t token, int64_t row) {
     const Tensor& t = from.var.value();
-    std::memcpy(static_cast<std::byte*>(target.raw()) + row * bytes,
-                static_cast<const std::byte*>(t.raw()) + (token * t.dim(1) + from.column) * size_of(t.dtype()), bytes);
+    std::memcpy(
+        static_cast<std::byte*>(target.raw()) + row * bytes,
+        static_cast<const std::byte*>(t.raw()) + (token * t.dim(1) + from.column) * size_of(t.dtype()),
+        bytes);
   };
   for (int32_t s = 0; s < layout.samples(); ++s) {
-    const int32_t row = f.cache_rows[s], length = cache.length[row], count = layout.bounds[s + 1] - layout.bounds[s];
-    FT_CHECK(length + count <= cache.capacity, "[cache] expected at most {} tokens a row, got {}", cache.capacity, length + count);
+    const int32_t row = f.cache_rows[s], length = cache.length[row],
+                  count = layout.bounds[s + 1] - layout.bounds[s];
+    FT_CHECK(length + count <= cache.capacity, "[cache] expected at most {} tokens a row, got {}",
+             cache.capacity, length + count);
     begin.push_back(static_cast<int32_t>(row * cache.capacity));
     end.push_back(begin.back() + length + count);
     for (int32_t t = 0; t < count; ++t) {
@@ -219,7 +244,11 @@ Var Decoder::feed_forward(Forward& f, Layer& l, const Var& x) {
 }
 
 KvCache Decoder::make_cache(int64_t rows, int64_t capacity, DType compute) const {
-  KvCache cache{.rows = rows, .capacity = capacity, .k = {}, .v = {}, .length = std::vector<int32_t>(static_cast<size_t>(rows))};
+  KvCache cache{.rows = rows,
+                .capacity = capacity,
+                .k = {},
+                .v = {},
+                .length = std::vector<int32_t>(static_cast<size_t>(rows))};
   for (int64_t i = 0; i < config_.layers; ++i)
     for (auto* side : {&cache.k, &cache.v})
       side->push_back(Tensor::empty({rows * capacity, config_.kv_heads * config_.head_dim}, compute));

@@ -1,6 +1,6 @@
 // The one decoder: pre-norm transformer blocks over ragged samples. A family is a DecoderConfig; what differs
-// between families is data here (which norm, which positions, fused or separate q|k|v, gated or not), so there is
-// one forward to read, one to keep correct.
+// between families is data here (which norm, which positions, fused or separate q|k|v, gated or not), so
+// there is one forward to read, one to keep correct.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// What a family tells the shared decoder: sizes, choices, and what each tensor is called. A family file makes one
-// from a Hugging Face config.json or from GGUF metadata and does nothing else.
+// What a family tells the shared decoder: sizes, choices, and what each tensor is called. A family file makes
+// one from a Hugging Face config.json or from GGUF metadata and does nothing else.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ struct DecoderNames {
 
 struct DecoderConfig {
   std::string model_type;
-  int64_t vocab = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, max_positions = 0;
+  int64_t vocab = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0,
+          max_positions = 0;
   bool learned_positions = false;  // GPT-2; else RoPE
   RopeConfig rope;
   bool layer_norm = false;  // else RMSNorm
@@ -43,10 +44,11 @@ struct DecoderConfig {
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
   bool qk_norm = false;
   bool tied = false;
-  double embed_dropout = 0, residual_dropout = 0, attention_dropout = 0;  // the base model's own, off unless asked for
+  double embed_dropout = 0, residual_dropout = 0,
+         attention_dropout = 0;  // the base model's own, off unless asked for
 
   DecoderNames names;
-  std::vector<std::string> ignored;       // regular expressions of tensors that files may carry and nobody needs
+  std::vector<std::string> ignored;  // regular expressions of tensors that files may carry and nobody needs
   std::vector<std::string> lora_targets;  // PEFT's default for the family
   nlohmann::ordered_json json;            // config.json, as read or as made from GGUF metadata
 };

@@ -37,9 +37,9 @@ struct Family {
   std::string_view architecture;  // "LlamaForCausalLM"
   std::string_view description;
   DecoderConfig (*from_json)(const JsonConfig&);
-  std::string_view gguf_architecture;             // general.architecture, or empty
-  DecoderConfig (*from_gguf)(const GgufFile&);    // null where there is no GGUF support
-  bool gguf_permutes_qk;                          // rows of q and k are stored for interleaved RoPE
+  std::string_view gguf_architecture;           // general.architecture, or empty
+  DecoderConfig (*from_gguf)(const GgufFile&);  // null where there is no GGUF support
+  bool gguf_permutes_qk;                        // rows of q and k are stored for interleaved RoPE
 };
 
 const std::vector<Family>& families();

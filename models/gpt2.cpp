@@ -35,7 +35,8 @@ DecoderConfig gpt2_from_json(const JsonConfig& j) {
   c.layers = j.integer("n_layer", 12);
   c.heads = c.kv_heads = j.integer("n_head", 12);
   c.head_dim = c.hidden / c.heads;
-  if (c.head_dim * c.heads != c.hidden) j.fail("n_head", fmt::format("{} heads do not divide n_embd {}", c.heads, c.hidden));
+  if (c.head_dim * c.heads != c.hidden)
+    j.fail("n_head", fmt::format("{} heads do not divide n_embd {}", c.heads, c.hidden));
   c.ffn = j.integer("n_inner", 4 * c.hidden);
   c.max_positions = j.integer("n_positions", 1024);
   c.norm_eps = j.number("layer_norm_epsilon", 1e-5);
@@ -46,7 +47,8 @@ DecoderConfig gpt2_from_json(const JsonConfig& j) {
   c.attention_dropout = j.number("attn_pdrop", 0.1);
   if (!j.flag("scale_attn_weights", true) || j.flag("scale_attn_by_inverse_layer_idx", false))
     j.fail("scale_attn_by_inverse_layer_idx", "this way of scaling attention is not supported");
-  if (j.flag("add_cross_attention", false)) j.fail("add_cross_attention", "cross attention is not supported in this family");
+  if (j.flag("add_cross_attention", false))
+    j.fail("add_cross_attention", "cross attention is not supported in this family");
   c.json = j.json();
   return c;
 }
@@ -58,13 +60,15 @@ DecoderConfig gpt2_from_gguf(const GgufFile& file) {
   c.hidden = m.get_u32("gpt2.embedding_length");
   c.ffn = m.get_u32("gpt2.feed_forward_length");
   c.heads = c.kv_heads = m.get_u32("gpt2.attention.head_count");
-  if (c.heads == 0 || c.hidden % c.heads != 0) bad_input("{}: gpt2.attention.head_count does not divide the hidden size", file.path());
+  if (c.heads == 0 || c.hidden % c.heads != 0)
+    bad_input("{}: gpt2.attention.head_count does not divide the hidden size", file.path());
   c.head_dim = c.hidden / c.heads;
   c.max_positions = m.get_u32("gpt2.context_length");
   c.norm_eps = m.get_f32("gpt2.attention.layer_norm_epsilon");
   c.activation = Activation::gelu_tanh;
   const TensorInfo* embed = file.find("token_embd.weight");
-  if (!embed || embed->shape.size() != 2) bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
+  if (!embed || embed->shape.size() != 2)
+    bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
   c.vocab = embed->shape[0];
   c.tied = file.find("output.weight") == nullptr;
   c.json = {{"n_embd", c.hidden},

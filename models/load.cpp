@@ -16,7 +16,8 @@ namespace {
 
 constexpr int64_t kBlockRows = 4 * kPanelRows;  // whole panels, so that blocks are packed side by side
 
-// Row of the file that becomes row `n` of the model: GGUF stores each head's rows as pairs (i, i + D/2) side by side.
+// Row of the file that becomes row `n` of the model: GGUF stores each head's rows as pairs (i, i + D/2) side
+// by side.
 int64_t file_row(int64_t n, int64_t rows, int64_t heads) {
   if (heads == 0) return n;
   const int64_t d = rows / heads, head = n / d, i = n % d;
@@ -42,11 +43,14 @@ std::vector<float> transposed(const std::vector<float>& in, int64_t rows, int64_
 
 void fill(CpuStream& stream, const WeightSource& source, const TensorUse& use) {
   Parameter& p = *use.slot->parameter;
-  const bool direct = p.layout == Parameter::Layout::packed && !use.transposed && p.value.dtype() != DType::f64;
+  const bool direct =
+      p.layout == Parameter::Layout::packed && !use.transposed && p.value.dtype() != DType::f64;
   if (!direct) {
     std::vector<float> values(static_cast<size_t>(p.numel()));
-    if (use.permuted_heads) read_block(source, use, 0, row_count(*use.tensor), values.data());
-    else source.read_all(*use.tensor, values.data());
+    if (use.permuted_heads)
+      read_block(source, use, 0, row_count(*use.tensor), values.data());
+    else
+      source.read_all(*use.tensor, values.data());
     from_plain(p, use.transposed ? transposed(values, p.shape[1], p.shape[0]) : values);
   } else {
     const int64_t rows = p.shape[0], cols = p.shape[1], blocks = (rows + kBlockRows - 1) / kBlockRows;
@@ -61,8 +65,8 @@ void fill(CpuStream& stream, const WeightSource& source, const TensorUse& use) {
   source.release(*use.tensor);
 }
 
-// Names, shapes and the first row of every tensor: enough to tell two bases apart, cheap enough to do every time.
-// Values are taken from the file, so the storage type that was asked for does not change it.
+// Names, shapes and the first row of every tensor: enough to tell two bases apart, cheap enough to do every
+// time. Values are taken from the file, so the storage type that was asked for does not change it.
 std::string fingerprint(const WeightSource& source, const std::vector<TensorUse>& uses) {
   uint64_t h = 0;
   std::vector<float> row;
@@ -85,12 +89,14 @@ struct Opened {
 };
 
 Opened open(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) bad_input("{}: no such model; give a Hugging Face folder or a .gguf file", path.string());
+  if (!std::filesystem::exists(path))
+    bad_input("{}: no such model; give a Hugging Face folder or a .gguf file", path.string());
   if (!std::filesystem::is_directory(path)) {
     if (path.extension() != ".gguf")
       bad_input("{}: not a model; expected a Hugging Face folder or a .gguf file", path.string());
     auto file = std::make_unique<GgufFile>(path);
-    const Family& family = find_gguf_family(file->metadata().get_string("general.architecture"), path.string());
+    const Family& family =
+        find_gguf_family(file->metadata().get_string("general.architecture"), path.string());
     DecoderConfig config = family.from_gguf(*file);
     config.json["model_type"] = family.model_type;
     config.json["architectures"] = {family.architecture};
@@ -111,11 +117,14 @@ Opened open(const std::filesystem::path& path) {
 void check_size(const DecoderConfig& c, const WeightSource& source) {
   double stored = 0;
   for (const TensorInfo& t : source.tensors()) stored += static_cast<double>(element_count(t));
-  const auto hidden = static_cast<double>(c.hidden), heads = static_cast<double>((2 * c.heads + 2 * c.kv_heads) * c.head_dim);
+  const auto hidden = static_cast<double>(c.hidden),
+             heads = static_cast<double>((2 * c.heads + 2 * c.kv_heads) * c.head_dim);
   const double layer = hidden * (heads + static_cast<double>((c.gated ? 3 : 2) * c.ffn));
-  const double asked = static_cast<double>(c.layers) * layer + static_cast<double>(c.vocab) * hidden * (c.tied ? 1 : 2);
+  const double asked =
+      static_cast<double>(c.layers) * layer + static_cast<double>(c.vocab) * hidden * (c.tied ? 1 : 2);
   if (asked > stored)
-    bad_input("{}: the configuration describes a model of {:.0f} weights, but the file holds {:.0f}", source.path(), asked, stored);
+    bad_input("{}: the configuration describes a model of {:.0f} weights, but the file holds {:.0f}",
+              source.path(), asked, stored);
 }
 
 }  // namespace
@@ -127,8 +136,10 @@ LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions
   if (!options.dropout) {
     in.config.embed_dropout = in.config.residual_dropout = in.config.attention_dropout = 0;
   } else if (in.config.attention_dropout > 0) {
-    bad_input("{}: model.dropout: dropout of attention weights ({}) is not supported; set it to 0 in config.json or leave model.dropout false",
-              path.string(), in.config.attention_dropout);
+    bad_input(
+        "{}: model.dropout: dropout of attention weights ({}) is not supported; set it to 0 in config.json "
+        "or leave model.dropout false",
+        path.string(), in.config.attention_dropout);
   }
   LoadedModel loaded;
   loaded.from_gguf = in.gguf;

@@ -1,5 +1,5 @@
-// A model from a Hugging Face folder or a GGUF file, strictly: every tensor of the file is used, every slot of the
-// model is filled, shapes are equal; else an error that lists the names.
+// A model from a Hugging Face folder or a GGUF file, strictly: every tensor of the file is used, every slot
+// of the model is filled, shapes are equal; else an error that lists the names.
 #pragma once
 
 #include <filesystem>
@@ -32,9 +32,9 @@ LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions
 /// Reads the weights of a Hugging Face folder into a model that exists (a checkpoint of full fine-tuning).
 void reload_model(Model& model, const std::filesystem::path& folder, Stream& stream);
 
-/// Writes a Hugging Face folder's config.json and model.safetensors from the model's slots, as `dtype`. `value` gives
-/// the plain row-major float32 values of a slot (so that a merge can change them on the way). Tied heads are written once.
-/// The folder must exist; both files are written atomically.
+/// Writes a Hugging Face folder's config.json and model.safetensors from the model's slots, as `dtype`.
+/// `value` gives the plain row-major float32 values of a slot (so that a merge can change them on the way).
+/// Tied heads are written once. The folder must exist; both files are written atomically.
 void save_model(Model& model, const std::filesystem::path& folder, DType dtype, bool tied,
                 const std::function<std::vector<float>(const Slot&)>& value);
 

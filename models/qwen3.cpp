@@ -4,7 +4,8 @@
 namespace ft {
 
 DecoderConfig qwen3_from_json(const JsonConfig& j) {
-  if (j.flag("use_sliding_window", false)) j.fail("use_sliding_window", "sliding-window layers are not supported in this family");
+  if (j.flag("use_sliding_window", false))
+    j.fail("use_sliding_window", "sliding-window layers are not supported in this family");
   DecoderConfig c = llama_from_json(j);
   c.model_type = "qwen3";
   c.max_positions = j.integer("max_position_embeddings", 32768);

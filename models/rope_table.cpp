@@ -10,7 +10,8 @@ namespace {
 std::vector<float> powers(double theta, int64_t head_dim) {
   std::vector<float> f(static_cast<size_t>(head_dim / 2));
   for (size_t i = 0; i < f.size(); ++i)
-    f[i] = static_cast<float>(1.0 / std::pow(theta, 2.0 * static_cast<double>(i) / static_cast<double>(head_dim)));
+    f[i] = static_cast<float>(1.0 /
+                              std::pow(theta, 2.0 * static_cast<double>(i) / static_cast<double>(head_dim)));
   return f;
 }
 
@@ -28,8 +29,8 @@ RopeTable::RopeTable(RopeConfig config, int64_t head_dim) : config_(std::move(co
       if (wavelength > original / config_.low_freq_factor) {
         f = static_cast<float>(f / config_.factor);
       } else if (wavelength >= original / config_.high_freq_factor) {
-        const double smooth =
-            (original / wavelength - config_.low_freq_factor) / (config_.high_freq_factor - config_.low_freq_factor);
+        const double smooth = (original / wavelength - config_.low_freq_factor) /
+                              (config_.high_freq_factor - config_.low_freq_factor);
         f = static_cast<float>((1 - smooth) * f / config_.factor + smooth * f);
       }
     }
@@ -37,16 +38,19 @@ RopeTable::RopeTable(RopeConfig config, int64_t head_dim) : config_(std::move(co
 }
 
 std::vector<float> RopeTable::frequencies(int64_t length) const {
-  if (config_.type != RopeConfig::Type::dynamic || length <= config_.original_max_positions) return base_frequencies_;
+  if (config_.type != RopeConfig::Type::dynamic || length <= config_.original_max_positions)
+    return base_frequencies_;
   const auto d = static_cast<double>(head_dim_);
-  const double stretch = config_.factor * static_cast<double>(length) / static_cast<double>(config_.original_max_positions) -
-                         (config_.factor - 1);
+  const double stretch =
+      config_.factor * static_cast<double>(length) / static_cast<double>(config_.original_max_positions) -
+      (config_.factor - 1);
   return powers(config_.theta * std::pow(stretch, d / (d - 2)), head_dim_);
 }
 
 std::pair<Tensor, Tensor> RopeTable::angles(const Layout& layout, DType compute) const {
   const int64_t half = head_dim_ / 2;
-  const Tensor cos = Tensor::empty({layout.tokens(), half}, compute), sin = Tensor::empty({layout.tokens(), half}, compute);
+  const Tensor cos = Tensor::empty({layout.tokens(), half}, compute),
+               sin = Tensor::empty({layout.tokens(), half}, compute);
   dispatch_compute(compute, [&]<class T>() {
     T *c = cos.data<T>(), *s = sin.data<T>();
     for (int32_t sample = 0; sample < layout.samples(); ++sample) {

@@ -1,7 +1,7 @@
 // Angles of the rotary embedding for the tokens of a pass: cos and sin [tokens, head_dim / 2].
-// Scaling rules as Hugging Face defines them (modeling_rope_utils): linear divides all frequencies; dynamic raises
-// the base with a row's own length once it passes the trained one; llama3 divides the low frequencies and blends
-// the middle ones. Angles are formed in float32, as models were trained with them.
+// Scaling rules as Hugging Face defines them (modeling_rope_utils): linear divides all frequencies; dynamic
+// raises the base with a row's own length once it passes the trained one; llama3 divides the low frequencies
+// and blends the middle ones. Angles are formed in float32, as models were trained with them.
 #pragma once
 
 #include <utility>

@@ -23,13 +23,16 @@ DecoderNames llama_names() {
   return n;
 }
 
-// transformers 5 writes rope_parameters {rope_theta, rope_type, …}; older files have rope_theta at the top and
-// rope_scaling {type or rope_type, factor, …} beside it. Both may be present when they agree on nothing new.
+// transformers 5 writes rope_parameters {rope_theta, rope_type, …}; older files have rope_theta at the top
+// and rope_scaling {type or rope_type, factor, …} beside it. Both may be present when they agree on nothing
+// new.
 RopeConfig rope_from_json(const JsonConfig& c, int64_t max_positions, double default_theta) {
   RopeConfig r;
   r.theta = c.number("rope_theta", default_theta);
   r.original_max_positions = max_positions;
-  const std::string_view key = c.has("rope_parameters") ? "rope_parameters" : c.has("rope_scaling") ? "rope_scaling" : "";
+  const std::string_view key = c.has("rope_parameters") ? "rope_parameters"
+                               : c.has("rope_scaling")  ? "rope_scaling"
+                                                        : "";
   if (key.empty()) return r;
   const JsonConfig s = c.section(key);
   r.theta = s.number("rope_theta", r.theta);
@@ -48,10 +51,13 @@ RopeConfig rope_from_json(const JsonConfig& c, int64_t max_positions, double def
     r.type = RopeConfig::Type::llama3;
     r.low_freq_factor = s.number("low_freq_factor");
     r.high_freq_factor = s.number("high_freq_factor");
-    r.original_max_positions = s.integer("original_max_position_embeddings", c.integer("original_max_position_embeddings", max_positions));
-    if (r.high_freq_factor <= r.low_freq_factor) c.fail(key, "high_freq_factor must be above low_freq_factor");
+    r.original_max_positions = s.integer("original_max_position_embeddings",
+                                         c.integer("original_max_position_embeddings", max_positions));
+    if (r.high_freq_factor <= r.low_freq_factor)
+      c.fail(key, "high_freq_factor must be above low_freq_factor");
   } else {
-    c.fail(key, fmt::format("rope_type '{}' is not supported; known: default, linear, dynamic, llama3", type));
+    c.fail(key,
+           fmt::format("rope_type '{}' is not supported; known: default, linear, dynamic, llama3", type));
   }
   return r;
 }
@@ -77,17 +83,20 @@ DecoderConfig rotary_from_gguf(const GgufFile& file, std::string_view arch) {
     c.rope.type = RopeConfig::Type::linear;
     c.rope.factor = m.get_f32(key("rope.scaling.factor"));
   } else if (scaling != "none") {
-    bad_input("{}: {} '{}' is not supported; known: none, linear", file.path(), key("rope.scaling.type"), scaling);
+    bad_input("{}: {} '{}' is not supported; known: none, linear", file.path(), key("rope.scaling.type"),
+              scaling);
   }
   if (const TensorInfo* freqs = file.find("rope_freqs.weight")) {
     if (element_count(*freqs) != c.head_dim / 2)
-      bad_input("{}: rope_freqs.weight has {} numbers; expected {}", file.path(), element_count(*freqs), c.head_dim / 2);
+      bad_input("{}: rope_freqs.weight has {} numbers; expected {}", file.path(), element_count(*freqs),
+                c.head_dim / 2);
     c.rope.frequency_divisors.resize(static_cast<size_t>(c.head_dim / 2));
     file.read_all(*freqs, c.rope.frequency_divisors.data());
     c.ignored.push_back("rope_freqs\\.weight");
   }
   const TensorInfo* embed = file.find("token_embd.weight");
-  if (!embed || embed->shape.size() != 2) bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
+  if (!embed || embed->shape.size() != 2)
+    bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
   c.vocab = embed->shape[0];
   c.tied = file.find("output.weight") == nullptr;
   c.json = {{"hidden_size", c.hidden},
@@ -102,7 +111,8 @@ DecoderConfig rotary_from_gguf(const GgufFile& file, std::string_view arch) {
             {"hidden_act", "silu"},
             {"rope_theta", c.rope.theta},
             {"tie_word_embeddings", c.tied}};
-  if (c.rope.type == RopeConfig::Type::linear) c.json["rope_scaling"] = {{"rope_type", "linear"}, {"factor", c.rope.factor}};
+  if (c.rope.type == RopeConfig::Type::linear)
+    c.json["rope_scaling"] = {{"rope_type", "linear"}, {"factor", c.rope.factor}};
   return c;
 }
 

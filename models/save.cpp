@@ -9,10 +9,14 @@ namespace {
 
 std::string safetensors_type(DType t) {
   switch (t) {
-    case DType::f32: return "F32";
-    case DType::bf16: return "BF16";
-    case DType::f16: return "F16";
-    default: fail("[save] a model is saved as float32, bfloat16 or float16, not {}", dtype_name(t));
+    case DType::f32:
+      return "F32";
+    case DType::bf16:
+      return "BF16";
+    case DType::f16:
+      return "F16";
+    default:
+      fail("[save] a model is saved as float32, bfloat16 or float16, not {}", dtype_name(t));
   }
 }
 
@@ -48,7 +52,8 @@ void save_model(Model& model, const std::filesystem::path& folder, DType dtype, 
     if (stored_transposed) std::swap(shape[0], shape[1]);
     entries.push_back({slot->name, safetensors_type(dtype), shape, [=, &value](const ByteSink& sink) {
                          std::vector<float> v = value(*slot);
-                         if (stored_transposed) v = transposed(v, slot->parameter->shape[0], slot->parameter->shape[1]);
+                         if (stored_transposed)
+                           v = transposed(v, slot->parameter->shape[0], slot->parameter->shape[1]);
                          write_as(dtype, v, sink);
                        }});
   }

@@ -17,7 +17,9 @@ struct TensorUse {
   int64_t permuted_heads = 0;  // > 0: rows of that many heads are interleaved pairs (GGUF llama's q and k)
 };
 
-/// Pairs up slots and tensors. Throws ft::InputError that lists what is missing, left over or of another shape.
-std::vector<TensorUse> match_tensors(Decoder& model, const WeightSource& source, const Family& family, bool gguf);
+/// Pairs up slots and tensors. Throws ft::InputError that lists what is missing, left over or of another
+/// shape.
+std::vector<TensorUse> match_tensors(Decoder& model, const WeightSource& source, const Family& family,
+                                     bool gguf);
 
 }  // namespace ft

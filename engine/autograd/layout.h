@@ -1,5 +1,5 @@
-// How the samples of one pass lie end to end: the only layout there is (no padding). Made once a pass, shared by
-// every op of it and by its backward.
+// How the samples of one pass lie end to end: the only layout there is (no padding). Made once a pass, shared
+// by every op of it and by its backward.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct RowIndex {
 
 struct Layout {
   std::vector<int32_t> bounds = {0};  // [samples + 1]: tokens of sample s are [bounds[s], bounds[s+1])
-  std::vector<int32_t> row;           // [tokens]: the sample's ordinal in the optimizer step (names its dropout)
-  std::vector<int32_t> position;      // [tokens]: position in the sample, cached tokens counted in
+  std::vector<int32_t> row;       // [tokens]: the sample's ordinal in the optimizer step (names its dropout)
+  std::vector<int32_t> position;  // [tokens]: position in the sample, cached tokens counted in
 
   int32_t samples() const { return static_cast<int32_t>(bounds.size()) - 1; }
   int64_t tokens() const { return bounds.back(); }

@@ -17,24 +17,34 @@ void for_each_element(const Parameter& p, F&& f) {
 
 template <class T>
 double widen(T v) {
-  if constexpr (std::is_same_v<T, double>) return v;
-  else return to_float(v);
+  if constexpr (std::is_same_v<T, double>)
+    return v;
+  else
+    return to_float(v);
 }
 template <class T>
 T narrow(float v) {
-  if constexpr (std::is_same_v<T, BF16>) return to_bf16(v);
-  else if constexpr (std::is_same_v<T, F16>) return to_f16(v);
-  else return static_cast<T>(v);
+  if constexpr (std::is_same_v<T, BF16>)
+    return to_bf16(v);
+  else if constexpr (std::is_same_v<T, F16>)
+    return to_f16(v);
+  else
+    return static_cast<T>(v);
 }
 
 template <class F>
 void dispatch_storage(DType t, F&& f) {
   switch (t) {
-    case DType::f32: return f.template operator()<float>();
-    case DType::f64: return f.template operator()<double>();
-    case DType::bf16: return f.template operator()<BF16>();
-    case DType::f16: return f.template operator()<F16>();
-    default: fail("[parameter] {} cannot store a weight", dtype_name(t));
+    case DType::f32:
+      return f.template operator()<float>();
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::bf16:
+      return f.template operator()<BF16>();
+    case DType::f16:
+      return f.template operator()<F16>();
+    default:
+      fail("[parameter] {} cannot store a weight", dtype_name(t));
   }
 }
 
@@ -79,16 +89,18 @@ std::vector<float> to_plain(const Parameter& p) {
   }
   dispatch_storage(p.value.dtype(), [&]<class T>() {
     const T* v = p.value.data<T>();
-    for_each_element(p, [&](int64_t plain, int64_t stored) { out[plain] = static_cast<float>(widen(v[stored])); });
+    for_each_element(
+        p, [&](int64_t plain, int64_t stored) { out[plain] = static_cast<float>(widen(v[stored])); });
   });
   return out;
 }
 
 void from_plain(Parameter& p, std::span<const float> values) {
-  FT_CHECK(static_cast<int64_t>(values.size()) == p.numel(), "[parameter] {}: expected {} values, got {}", p.name,
-           p.numel(), values.size());
+  FT_CHECK(static_cast<int64_t>(values.size()) == p.numel(), "[parameter] {}: expected {} values, got {}",
+           p.name, p.numel(), values.size());
   if (p.layout == Parameter::Layout::packed && p.value.dtype() != DType::f64) {
-    pack_rows(p.value.dtype(), p.shape[0], p.shape[1], p.value.raw(), 0, p.shape[0], values.data(), p.shape[1]);
+    pack_rows(p.value.dtype(), p.shape[0], p.shape[1], p.value.raw(), 0, p.shape[0], values.data(),
+              p.shape[1]);
     return;
   }
   dispatch_storage(p.value.dtype(), [&]<class T>() {

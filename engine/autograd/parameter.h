@@ -25,7 +25,8 @@ struct Parameter {
   bool trainable = false;
   Tensor grad;  // compute type and layout of value; defined while trainable
 
-  static Parameter make(std::string name, Shape shape, Layout layout, DType storage, MemoryClass c = MemoryClass::weights);
+  static Parameter make(std::string name, Shape shape, Layout layout, DType storage,
+                        MemoryClass c = MemoryClass::weights);
 
   int64_t numel() const { return shape.numel(); }
   PackedView packed() const {

@@ -15,8 +15,8 @@ Gradient::Slot Gradient::slot() const {
 }
 
 void Gradient::add(Stream& stream, const Tensor& g) const {
-  FT_CHECK(g.numel() == node_->shape.numel(), "[tape] expected a gradient like {}, got {}", node_->shape.str(),
-           g.shape().str());
+  FT_CHECK(g.numel() == node_->shape.numel(), "[tape] expected a gradient like {}, got {}",
+           node_->shape.str(), g.shape().str());
   if (!arrived()) {
     node_->sum = g.reshape(node_->shape);
     return;

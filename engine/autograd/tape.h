@@ -1,11 +1,11 @@
 // Reverse-mode differentiation by a tape of one pass.
 //
-// An op computes its value at once and, if an input wants a gradient, records a closure that turns the output's
-// gradient into the inputs'. A closure holds the tensors that its backward reads and nothing else: a Var is a value
-// and a Gradient, and closures capture the latter, so a value that no backward reads is freed as soon as the forward
-// is past it. backward() runs the closures last to first and drops each after it ran. Gradients are moved where
-// possible and copied on write; those of parameters are added to Parameter::grad. The order of every addition
-// follows from the order of recording, so bits do not depend on anything else.
+// An op computes its value at once and, if an input wants a gradient, records a closure that turns the
+// output's gradient into the inputs'. A closure holds the tensors that its backward reads and nothing else: a
+// Var is a value and a Gradient, and closures capture the latter, so a value that no backward reads is freed
+// as soon as the forward is past it. backward() runs the closures last to first and drops each after it ran.
+// Gradients are moved where possible and copied on write; those of parameters are added to Parameter::grad.
+// The order of every addition follows from the order of recording, so bits do not depend on anything else.
 #pragma once
 
 #include <functional>
@@ -93,9 +93,9 @@ class Tape {
   /// Runs the sweep, after the gradients of the last outputs were added.
   void backward();
 
-  /// Recompute segment: runs f(input) without recording; its backward runs f again, recording, and goes on from
-  /// there. The same bits as without, since ops are deterministic and dropout is counter-based. Nothing but the
-  /// input is kept. `wanted`: is anything inside trainable?
+  /// Recompute segment: runs f(input) without recording; its backward runs f again, recording, and goes on
+  /// from there. The same bits as without, since ops are deterministic and dropout is counter-based. Nothing
+  /// but the input is kept. `wanted`: is anything inside trainable?
   Var checkpoint(const Var& input, bool wanted, std::function<Var(const Var&)> f);
 
  private:

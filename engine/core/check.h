@@ -38,7 +38,7 @@ template <class... Args>
 
 /// Invariant of the program itself: throws ft::Error "[where] expected …, got …". Use bad_input() for what a
 /// user can get wrong.
-#define FT_CHECK(condition, ...)             \
-  do {                                       \
+#define FT_CHECK(condition, ...)               \
+  do {                                         \
     if (!(condition)) ::ft::fail(__VA_ARGS__); \
   } while (false)

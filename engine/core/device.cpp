@@ -4,8 +4,12 @@
 
 namespace ft {
 
-void* device_allocate(Device, size_t bytes, MemoryClass c) { return allocate_host(bytes, c); }
-void device_free(Device, void* p, size_t bytes, MemoryClass c) noexcept { free_host(p, bytes, c); }
+void* device_allocate(Device, size_t bytes, MemoryClass c) {
+  return allocate_host(bytes, c);
+}
+void device_free(Device, void* p, size_t bytes, MemoryClass c) noexcept {
+  free_host(p, bytes, c);
+}
 void copy_to_host(Device, void* host, const void* p, size_t bytes) {
   if (bytes) std::memcpy(host, p, bytes);
 }

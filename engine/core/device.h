@@ -1,5 +1,5 @@
-// Which memory a tensor lives in. The CPU is the only device of this build; a CUDA build adds its kind here, its
-// allocator in device.cpp and its stream in stream.h.
+// Which memory a tensor lives in. The CPU is the only device of this build; a CUDA build adds its kind here,
+// its allocator in device.cpp and its stream in stream.h.
 #pragma once
 
 #include <cstddef>

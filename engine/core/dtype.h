@@ -19,12 +19,16 @@ enum class DType : uint8_t { f32, f64, bf16, f16, i32, i64, u8 };
 constexpr size_t size_of(DType t) {
   switch (t) {
     case DType::f64:
-    case DType::i64: return 8;
+    case DType::i64:
+      return 8;
     case DType::f32:
-    case DType::i32: return 4;
+    case DType::i32:
+      return 4;
     case DType::bf16:
-    case DType::f16: return 2;
-    case DType::u8: return 1;
+    case DType::f16:
+      return 2;
+    case DType::u8:
+      return 1;
   }
   return 0;
 }
@@ -39,8 +43,12 @@ struct F16 {
   uint16_t bits;
 };
 
-inline float to_float(float v) { return v; }
-inline float to_float(BF16 v) { return std::bit_cast<float>(uint32_t{v.bits} << 16); }
+inline float to_float(float v) {
+  return v;
+}
+inline float to_float(BF16 v) {
+  return std::bit_cast<float>(uint32_t{v.bits} << 16);
+}
 float to_float(F16 v);
 
 /// Round to nearest, ties to even; NaN stays NaN.
@@ -49,13 +57,34 @@ F16 to_f16(float v);
 
 template <class T>
 struct DTypeOf;
-template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
-template <> struct DTypeOf<double> { static constexpr DType value = DType::f64; };
-template <> struct DTypeOf<BF16> { static constexpr DType value = DType::bf16; };
-template <> struct DTypeOf<F16> { static constexpr DType value = DType::f16; };
-template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
-template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::i64; };
-template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; };
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::f32;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::f64;
+};
+template <>
+struct DTypeOf<BF16> {
+  static constexpr DType value = DType::bf16;
+};
+template <>
+struct DTypeOf<F16> {
+  static constexpr DType value = DType::f16;
+};
+template <>
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::i32;
+};
+template <>
+struct DTypeOf<int64_t> {
+  static constexpr DType value = DType::i64;
+};
+template <>
+struct DTypeOf<uint8_t> {
+  static constexpr DType value = DType::u8;
+};
 template <class T>
 constexpr DType dtype_of = DTypeOf<T>::value;
 
@@ -63,9 +92,12 @@ constexpr DType dtype_of = DTypeOf<T>::value;
 template <class F>
 decltype(auto) dispatch_compute(DType t, F&& f) {
   switch (t) {
-    case DType::f32: return f.template operator()<float>();
-    case DType::f64: return f.template operator()<double>();
-    default: fail("[dispatch] expected a compute type (float32, float64), got {}", dtype_name(t));
+    case DType::f32:
+      return f.template operator()<float>();
+    case DType::f64:
+      return f.template operator()<double>();
+    default:
+      fail("[dispatch] expected a compute type (float32, float64), got {}", dtype_name(t));
   }
 }
 

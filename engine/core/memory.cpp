@@ -23,7 +23,9 @@ namespace ft {
 namespace {
 
 constexpr size_t kAlign = 64;
-size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+size_t round_up(size_t n, size_t to) {
+  return (n + to - 1) / to * to;
+}
 
 struct Counter {
   std::atomic<size_t> live{0}, peak{0};
@@ -77,14 +79,17 @@ class Arena {
  private:
   void reserve() {
     for (size_t bytes = size_t{1} << 40; bytes >= size_t{1} << 30; bytes >>= 1) {
-      void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      void* p =
+          mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (p == MAP_FAILED) continue;
       madvise(p, bytes, MADV_HUGEPAGE);
       base_ = static_cast<std::byte*>(p);
       insert(0, bytes);
       return;
     }
-    fail("[memory] the system refuses to reserve addresses for activations; raise the limit on virtual memory (ulimit -v)");
+    fail(
+        "[memory] the system refuses to reserve addresses for activations; raise the limit on virtual memory "
+        "(ulimit -v)");
   }
   void insert(size_t offset, size_t size) {
     by_offset_[offset] = size;
@@ -93,8 +98,8 @@ class Arena {
 
   std::mutex mutex_;
   std::byte* base_ = nullptr;
-  std::map<size_t, size_t> by_offset_;              // offset -> size of a free block
-  std::set<std::pair<size_t, size_t>> by_size_;     // (size, offset): lower_bound is the best fit, lowest first
+  std::map<size_t, size_t> by_offset_;           // offset -> size of a free block
+  std::set<std::pair<size_t, size_t>> by_size_;  // (size, offset): lower_bound is the best fit, lowest first
 };
 
 Arena& arena() {
@@ -102,7 +107,9 @@ Arena& arena() {
   return *a;
 }
 
-bool is_short_lived(MemoryClass c) { return c == MemoryClass::activations || c == MemoryClass::workspace; }
+bool is_short_lived(MemoryClass c) {
+  return c == MemoryClass::activations || c == MemoryClass::workspace;
+}
 
 }  // namespace
 
@@ -155,8 +162,10 @@ void free_host(void* p, size_t bytes, MemoryClass c) noexcept {
   if (!p) return;
   const size_t size = round_up(bytes ? bytes : 1, kAlign);
   counters[static_cast<size_t>(c)].live.fetch_sub(size);
-  if (is_short_lived(c) && !FT_PLAIN_MALLOC) arena().release(p, size);
-  else std::free(p);
+  if (is_short_lived(c) && !FT_PLAIN_MALLOC)
+    arena().release(p, size);
+  else
+    std::free(p);
 }
 
 }  // namespace ft

@@ -1,7 +1,8 @@
 // Memory by purpose. Two kinds of life:
 //   long  - weights, trainables, gradients, optimizer state: as long as the model; plain page-aligned blocks.
 //   short - activations and workspace: one arena, best fit with coalescing inside one reserved range of
-//           addresses, so that the resident size is the arena's high-water mark and ragged shapes do not hoard.
+//           addresses, so that the resident size is the arena's high-water mark and ragged shapes do not
+//           hoard.
 // Every byte is counted by class; peaks are exact (they do not depend on the operating system).
 #pragma once
 

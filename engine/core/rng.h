@@ -40,7 +40,9 @@ inline uint64_t hash_name(std::string_view name) {
 }
 
 /// [0, 1) with 24 bits.
-inline float unit_float(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+inline float unit_float(uint32_t bits) {
+  return static_cast<float>(bits >> 8) * 0x1p-24f;
+}
 
 /// A sequence of numbers for initialisation, shuffling and sampling: stream (seed, name), one counter.
 class Rng {
@@ -76,7 +78,9 @@ class Rng {
 };
 
 /// Key of all dropout of one optimizer step.
-inline uint64_t dropout_key(uint64_t seed, uint64_t step) { return mix_key(mix_key(seed, 0x64726f70), step); }
+inline uint64_t dropout_key(uint64_t seed, uint64_t step) {
+  return mix_key(mix_key(seed, 0x64726f70), step);
+}
 
 /// The four random words of elements 4*block … 4*block+3 of a token's feature vector at a dropout site.
 inline Philox4 dropout_bits(uint64_t key, uint32_t site, uint32_t row, uint32_t position, uint32_t block) {

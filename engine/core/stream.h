@@ -1,5 +1,6 @@
-// Where work is queued: one type a backend. Every kernel is a set of overloads on the stream type, so a backend
-// that lacks one is a link error. `Stream` is the choice made at run time; visit() turns it back into a type.
+// Where work is queued: one type a backend. Every kernel is a set of overloads on the stream type, so a
+// backend that lacks one is a link error. `Stream` is the choice made at run time; visit() turns it back into
+// a type.
 #pragma once
 
 #include <utility>
@@ -17,8 +18,10 @@ class CpuStream {
   /// f(task) or f(task, thread) for every task; see ThreadPool::run.
   template <class F>
   void parallel(int64_t tasks, F&& f) {
-    if constexpr (std::is_invocable_v<F&, int64_t, int>) pool_->run(tasks, f);
-    else pool_->run(tasks, [&](int64_t task, int) { f(task); });
+    if constexpr (std::is_invocable_v<F&, int64_t, int>)
+      pool_->run(tasks, f);
+    else
+      pool_->run(tasks, [&](int64_t task, int) { f(task); });
   }
   int threads() const { return pool_->threads(); }
 

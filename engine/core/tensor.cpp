@@ -3,7 +3,8 @@
 namespace ft {
 
 struct Tensor::Storage {
-  Storage(size_t n, MemoryClass c, Device d) : data(device_allocate(d, n, c)), bytes(n), memory(c), device(d) {}
+  Storage(size_t n, MemoryClass c, Device d)
+      : data(device_allocate(d, n, c)), bytes(n), memory(c), device(d) {}
   ~Storage() { device_free(device, data, bytes, memory); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -13,7 +14,9 @@ struct Tensor::Storage {
   Device device;
 };
 
-std::string Shape::str() const { return fmt::format("[{}]", fmt::join(dims(), ", ")); }
+std::string Shape::str() const {
+  return fmt::format("[{}]", fmt::join(dims(), ", "));
+}
 
 Tensor Tensor::empty(Shape shape, DType dtype, MemoryClass c, Device device) {
   Tensor t;
@@ -29,7 +32,9 @@ Tensor Tensor::zeros(Shape shape, DType dtype, MemoryClass c, Device device) {
   return t;
 }
 
-Device Tensor::device() const { return storage_->device; }
+Device Tensor::device() const {
+  return storage_->device;
+}
 
 void* Tensor::raw() const {
   FT_CHECK(storage_ != nullptr, "[tensor] expected a tensor, got an undefined one");
@@ -37,15 +42,16 @@ void* Tensor::raw() const {
 }
 
 Tensor Tensor::reshape(Shape shape) const {
-  FT_CHECK(shape.numel() == numel(), "[reshape] expected {} elements as in {}, got {}", numel(), shape_.str(), shape.str());
+  FT_CHECK(shape.numel() == numel(), "[reshape] expected {} elements as in {}, got {}", numel(), shape_.str(),
+           shape.str());
   Tensor t = *this;
   t.shape_ = shape;
   return t;
 }
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
-  FT_CHECK(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "[rows] expected a range within {}, got [{}, {})",
-           shape_.str(), begin, end);
+  FT_CHECK(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0],
+           "[rows] expected a range within {}, got [{}, {})", shape_.str(), begin, end);
   const size_t row_bytes = shape_[0] ? bytes() / static_cast<size_t>(shape_[0]) : 0;
   Tensor t = *this;
   t.shape_.set(0, end - begin);
@@ -59,6 +65,8 @@ Tensor Tensor::clone(MemoryClass c) const {
   return t;
 }
 
-void Tensor::zero() { fill_zero(device(), raw(), bytes()); }
+void Tensor::zero() {
+  fill_zero(device(), raw(), bytes());
+}
 
 }  // namespace ft

@@ -1,4 +1,5 @@
-// A shape, a type and shared storage; always contiguous (a view is a range of whole rows), no gradients, no arithmetic (that is engine/ops).
+// A shape, a type and shared storage; always contiguous (a view is a range of whole rows), no gradients, no
+// arithmetic (that is engine/ops).
 #pragma once
 
 #include <array>
@@ -54,7 +55,8 @@ class Tensor {
 
   template <class T>
   T* data() const {
-    FT_CHECK(dtype_ == dtype_of<T>, "[tensor] expected {}, got {}", dtype_name(dtype_of<T>), dtype_name(dtype_));
+    FT_CHECK(dtype_ == dtype_of<T>, "[tensor] expected {}, got {}", dtype_name(dtype_of<T>),
+             dtype_name(dtype_));
     return static_cast<T*>(raw());
   }
   void* raw() const;

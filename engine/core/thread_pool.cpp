@@ -12,7 +12,8 @@ namespace {
 
 thread_local bool inside_task = false;
 
-// A worker looks for new work this often before it sleeps: about ten microseconds, the gap between two kernels.
+// A worker looks for new work this often before it sleeps: about ten microseconds, the gap between two
+// kernels.
 constexpr int kSpins = 2000;
 constexpr uint64_t kTaskMask = 0xffffffff;
 
@@ -60,7 +61,8 @@ void ThreadPool::drain(uint64_t generation, int thread) {
     void* fn = fn_.load(std::memory_order_acquire);
     if (task >= tasks) return;
     // Success means that the job is still this one, so what was read above belongs to it.
-    if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire))
+      continue;
     try {
       call(fn, task, thread);
     } catch (...) {
@@ -78,7 +80,9 @@ void ThreadPool::drain(uint64_t generation, int thread) {
 void ThreadPool::work(int thread) {
   inside_task = true;
   uint64_t seen = 0;
-  const auto news = [&] { return stop_.load(std::memory_order_relaxed) || state_.load(std::memory_order_acquire) >> 32 != seen; };
+  const auto news = [&] {
+    return stop_.load(std::memory_order_relaxed) || state_.load(std::memory_order_acquire) >> 32 != seen;
+  };
   while (true) {
     for (int i = 0; i < kSpins && !news(); ++i) relax();
     if (!news()) {
@@ -99,7 +103,8 @@ void ThreadPool::run_erased(int64_t tasks, Call call, void* fn) {
     for (int64_t t = 0; t < tasks; ++t) call(fn, t, 0);
     return;
   }
-  FT_CHECK(tasks < static_cast<int64_t>(kTaskMask), "[threads] expected fewer than 2^32 tasks, got {}", tasks);
+  FT_CHECK(tasks < static_cast<int64_t>(kTaskMask), "[threads] expected fewer than 2^32 tasks, got {}",
+           tasks);
   const uint64_t generation = ((state_.load(std::memory_order_relaxed) >> 32) + 1) & kTaskMask;
   {
     std::lock_guard lock(mutex_);  // a worker that is about to sleep sees either the old number or this one

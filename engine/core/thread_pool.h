@@ -23,9 +23,9 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls f(task, thread) for every task in [0, tasks), each once, thread in [0, threads()); returns when all
-  /// are done. The first exception is rethrown here. A call from inside a task runs its tasks in place, as
-  /// thread 0 of nobody's pool (tasks must not rely on `thread` across nested calls).
+  /// Calls f(task, thread) for every task in [0, tasks), each once, thread in [0, threads()); returns when
+  /// all are done. The first exception is rethrown here. A call from inside a task runs its tasks in place,
+  /// as thread 0 of nobody's pool (tasks must not rely on `thread` across nested calls).
   template <class F>
   void run(int64_t tasks, F&& f) {
     using Fn = std::remove_reference_t<F>;
@@ -43,9 +43,9 @@ class ThreadPool {
   void work(int thread);
   void drain(uint64_t generation, int thread);
 
-  // The job at hand. `state_` is its number (high half) and the next free task (low half): a task is claimed by one
-  // compare-and-swap, which fails for a worker that woke up for a job that is over. So run() waits for the tasks that
-  // were claimed and never for a worker that slept through.
+  // The job at hand. `state_` is its number (high half) and the next free task (low half): a task is claimed
+  // by one compare-and-swap, which fails for a worker that woke up for a job that is over. So run() waits for
+  // the tasks that were claimed and never for a worker that slept through.
   std::atomic<uint64_t> state_{0};
   std::atomic<int64_t> tasks_{0}, finished_{0};
   std::atomic<Call> call_{nullptr};

@@ -22,9 +22,9 @@ struct AdapterTensor {
 
 struct AttachOptions {
   DType compute = DType::f32;
-  uint64_t seed = 0;       // of the initial values
-  int index = 0;           // ordinal among stacked adapters: keeps dropout sites apart
-  std::string where;       // for messages: the YAML or adapter_config.json
+  uint64_t seed = 0;  // of the initial values
+  int index = 0;      // ordinal among stacked adapters: keeps dropout sites apart
+  std::string where;  // for messages: the YAML or adapter_config.json
 };
 
 class Adapter {
@@ -32,8 +32,8 @@ class Adapter {
   virtual ~Adapter() = default;
 
   virtual std::string_view peft_type() const = 0;
-  /// Makes the adapter's parameters, hangs it into the model's sites, sets what it trains trainable. Called once.
-  /// Throws ft::InputError when the configuration does not fit the model.
+  /// Makes the adapter's parameters, hangs it into the model's sites, sets what it trains trainable. Called
+  /// once. Throws ft::InputError when the configuration does not fit the model.
   virtual void attach(Model& model, const AttachOptions& options) = 0;
   /// What is stored, in a fixed order.
   virtual std::vector<AdapterTensor> tensors() const = 0;

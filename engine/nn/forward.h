@@ -20,10 +20,10 @@ struct KvCache {
 
 struct Forward {
   Tape& tape;
-  bool training = false;              // dropout is active
-  uint64_t dropout_key = 0;           // dropout_key(seed, optimizer step)
-  bool recompute = false;             // keep one activation a layer, compute the rest again on the way back
-  KvCache* cache = nullptr;           // generation: sample s of the pass is cache row cache_rows[s]
+  bool training = false;     // dropout is active
+  uint64_t dropout_key = 0;  // dropout_key(seed, optimizer step)
+  bool recompute = false;    // keep one activation a layer, compute the rest again on the way back
+  KvCache* cache = nullptr;  // generation: sample s of the pass is cache row cache_rows[s]
   std::vector<int32_t> cache_rows = {};
 };
 

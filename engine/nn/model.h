@@ -14,11 +14,11 @@ namespace ft {
 struct ModelFacts {
   std::string model_type;  // Hugging Face's: "llama", "gpt2", …
   int64_t vocab = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0;
-  int64_t max_positions = 0;   // what it was trained on
-  int64_t position_limit = 0;  // what it can do at all (learned positions); 0: no limit
-  bool tied = false;                           // head and embedding are one parameter
-  std::vector<std::string> lora_targets;       // PEFT's default target_modules for the family
-  std::string layers_pattern;                  // the module list that layer indices count in: "layers", "h"
+  int64_t max_positions = 0;              // what it was trained on
+  int64_t position_limit = 0;             // what it can do at all (learned positions); 0: no limit
+  bool tied = false;                      // head and embedding are one parameter
+  std::vector<std::string> lora_targets;  // PEFT's default target_modules for the family
+  std::string layers_pattern;             // the module list that layer indices count in: "layers", "h"
 };
 
 class Model {

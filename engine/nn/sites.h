@@ -1,8 +1,9 @@
-// Where an adapter may attach. Models call these sites and know nothing of adapters; adapters hang themselves into
-// the sites and know nothing of models.
+// Where an adapter may attach. Models call these sites and know nothing of adapters; adapters hang themselves
+// into the sites and know nothing of models.
 //
-//   slot    a named parameter: train it (BitFit, norm tuning, full fine-tuning) or put a trained copy in its place
-//   Linear  before (IA3 on inputs), low-rank terms (LoRA), after (IA3 on outputs; W is readable, for DoRA)
+//   slot    a named parameter: train it (BitFit, norm tuning, full fine-tuning) or put a trained copy in its
+//   place Linear  before (IA3 on inputs), low-rank terms (LoRA), after (IA3 on outputs; W is readable, for
+//   DoRA)
 #pragma once
 
 #include <string>

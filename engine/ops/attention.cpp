@@ -12,8 +12,8 @@ struct Operands {
 };
 
 template <class T>
-AttentionArgs<T> arguments(const Operands& t, const int32_t* q_bounds, const int32_t* kv_begin, const int32_t* kv_end,
-                           int32_t samples, const AttentionOptions& o) {
+AttentionArgs<T> arguments(const Operands& t, const int32_t* q_bounds, const int32_t* kv_begin,
+                           const int32_t* kv_end, int32_t samples, const AttentionOptions& o) {
   AttentionArgs<T> a;
   a.samples = samples;
   a.q_bounds = q_bounds;
@@ -44,21 +44,30 @@ AttentionArgs<T> arguments(const Operands& t, const int32_t* q_bounds, const int
   return a;
 }
 
-bool same(const HeadColumns& a, const HeadColumns& b) { return a.var.value().raw() == b.var.value().raw(); }
+bool same(const HeadColumns& a, const HeadColumns& b) {
+  return a.var.value().raw() == b.var.value().raw();
+}
 
 }  // namespace
 
-Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v, const Var* prefix_k,
-              const Var* prefix_v, const AttentionOptions& o) {
+Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
+              const Var* prefix_k, const Var* prefix_v, const AttentionOptions& o) {
   const Tensor& x = q.var.value();
   const int64_t tokens = x.dim(0);
   const bool prefixed = prefix_k != nullptr;
   const bool wanted = tape.wants(q.var, k.var, v.var) || (prefixed && tape.wants(*prefix_k, *prefix_v));
-  Operands t{.q = x, .k = k.var.value(), .v = v.var.value(), .prefix_k = prefixed ? prefix_k->value() : Tensor(),
-             .prefix_v = prefixed ? prefix_v->value() : Tensor(),
-             .out = Tensor::empty({tokens, o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
-             .lse = wanted ? Tensor::empty({tokens, o.heads}, x.dtype(), MemoryClass::activations, x.device()) : Tensor(),
-             .q_column = q.column, .k_column = k.column, .v_column = v.column};
+  Operands t{
+      .q = x,
+      .k = k.var.value(),
+      .v = v.var.value(),
+      .prefix_k = prefixed ? prefix_k->value() : Tensor(),
+      .prefix_v = prefixed ? prefix_v->value() : Tensor(),
+      .out = Tensor::empty({tokens, o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
+      .lse = wanted ? Tensor::empty({tokens, o.heads}, x.dtype(), MemoryClass::activations, x.device())
+                    : Tensor(),
+      .q_column = q.column,
+      .k_column = k.column,
+      .v_column = v.column};
   const auto run = [&tape, o](const Operands& operands, auto&& kernel) {
     const Layout& layout = tape.layout();
     launch(tape.stream(), operands.q.dtype(), [&]<class T>(auto& s) {
@@ -71,41 +80,53 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
   if (!wanted) return y;
 
   const bool fused = same(q, k) && same(k, v);
-  tape.record(y.gradient(), [&tape, run, o, fused, t = std::move(t), dq = q.var.gradient(), dk = k.var.gradient(),
-                             dv = v.var.gradient(), dpk = prefixed ? prefix_k->gradient() : Gradient(),
-                             dpv = prefixed ? prefix_v->gradient() : Gradient(), dy = y.gradient()] {
-    const auto fresh = [](const Tensor& like) {
-      return Tensor::empty(like.shape(), like.dtype(), MemoryClass::activations, like.device());
-    };
-    // A fused q|k|v is covered whole by the three parts: one buffer takes all of them.
-    const Tensor gq = fresh(t.q), gk = fused ? gq : fresh(t.k), gv = fused ? gq : fresh(t.v);
-    const auto zeroed_slot = [&](const Gradient& g) {
-      Gradient::Slot slot = g.slot();
-      if (!slot.accumulate) slot.grad.zero();
-      return slot.grad;
-    };
-    const Tensor gpk = dpk ? zeroed_slot(dpk) : Tensor(), gpv = dpv ? zeroed_slot(dpv) : Tensor();
-    run(t, [&]<class T>(auto& s, const AttentionArgs<T>& a) {
-      attention_grad(s, AttentionGradArgs<T>{.forward = a, .dout = dy.sum().data<T>(), .dq = gq.data<T>() + t.q_column,
-                                             .dk = gk.data<T>() + t.k_column, .dv = gv.data<T>() + t.v_column,
-                                             .dprefix_k = gpk.defined() ? gpk.data<T>() : nullptr,
-                                             .dprefix_v = gpv.defined() ? gpv.data<T>() : nullptr});
-    });
-    if (dq) dq.add(tape.stream(), gq);
-    if (!fused && dk) dk.add(tape.stream(), gk);
-    if (!fused && dv) dv.add(tape.stream(), gv);
-  });
+  tape.record(
+      y.gradient(), [&tape, run, o, fused, t = std::move(t), dq = q.var.gradient(), dk = k.var.gradient(),
+                     dv = v.var.gradient(), dpk = prefixed ? prefix_k->gradient() : Gradient(),
+                     dpv = prefixed ? prefix_v->gradient() : Gradient(), dy = y.gradient()] {
+        const auto fresh = [](const Tensor& like) {
+          return Tensor::empty(like.shape(), like.dtype(), MemoryClass::activations, like.device());
+        };
+        // A fused q|k|v is covered whole by the three parts: one buffer takes all of them.
+        const Tensor gq = fresh(t.q), gk = fused ? gq : fresh(t.k), gv = fused ? gq : fresh(t.v);
+        const auto zeroed_slot = [&](const Gradient& g) {
+          Gradient::Slot slot = g.slot();
+          if (!slot.accumulate) slot.grad.zero();
+          return slot.grad;
+        };
+        const Tensor gpk = dpk ? zeroed_slot(dpk) : Tensor(), gpv = dpv ? zeroed_slot(dpv) : Tensor();
+        run(t, [&]<class T>(auto& s, const AttentionArgs<T>& a) {
+          attention_grad(s, AttentionGradArgs<T>{.forward = a,
+                                                 .dout = dy.sum().data<T>(),
+                                                 .dq = gq.data<T>() + t.q_column,
+                                                 .dk = gk.data<T>() + t.k_column,
+                                                 .dv = gv.data<T>() + t.v_column,
+                                                 .dprefix_k = gpk.defined() ? gpk.data<T>() : nullptr,
+                                                 .dprefix_v = gpv.defined() ? gpv.data<T>() : nullptr});
+        });
+        if (dq) dq.add(tape.stream(), gq);
+        if (!fused && dk) dk.add(tape.stream(), gk);
+        if (!fused && dv) dv.add(tape.stream(), gv);
+      });
   return y;
 }
 
 Tensor cached_attention(Tape& tape, const HeadColumns& q, const Tensor& k, const Tensor& v,
-                        const std::vector<int32_t>& kv_begin, const std::vector<int32_t>& kv_end, const AttentionOptions& o) {
+                        const std::vector<int32_t>& kv_begin, const std::vector<int32_t>& kv_end,
+                        const AttentionOptions& o) {
   const Tensor& x = q.var.value();
-  const Operands t{.q = x, .k = k, .v = v, .prefix_k = {}, .prefix_v = {},
-                   .out = Tensor::empty({x.dim(0), o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
-                   .lse = {}, .q_column = q.column};
+  const Operands t{
+      .q = x,
+      .k = k,
+      .v = v,
+      .prefix_k = {},
+      .prefix_v = {},
+      .out = Tensor::empty({x.dim(0), o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
+      .lse = {},
+      .q_column = q.column};
   launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
-    attention(s, arguments<T>(t, tape.layout().bounds.data(), kv_begin.data(), kv_end.data(), tape.layout().samples(), o));
+    attention(s, arguments<T>(t, tape.layout().bounds.data(), kv_begin.data(), kv_end.data(),
+                              tape.layout().samples(), o));
   });
   return t.out;
 }

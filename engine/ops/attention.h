@@ -1,14 +1,15 @@
 // Scaled dot-product attention over ragged samples, grouped queries, an optional per-layer prefix of keys and
 // values that every sample sees, causal or not, optional window and ALiBi.
 //
-//   s[i, j] = scale · q_i · k_j (+ slope_h · (j − i)),   p = softmax over the visible j,   o_i = Σ p[i, j] v_j
+//   s[i, j] = scale · q_i · k_j (+ slope_h · (j − i)),   p = softmax over the visible j,   o_i = Σ p[i, j]
+//   v_j
 //
-// Sample s has queries [q_bounds[s], q_bounds[s+1]) and keys [kv_begin[s], kv_end[s]) of the k/v buffers; causal
-// masks are aligned at the end (query i of n_q sees keys j ≤ n_kv − n_q + i), so the same op serves training
-// (n_q = n_kv) and generation from a cache. Prefix rows come before key 0 and are always visible.
-// Saved for backward: out and lse [tokens, heads] (log-sum-exp of each row of s). No [n_q, n_kv] buffer survives.
-// A row's result does not depend on other samples, on the grouping of samples, or on threads; the prefix
-// gradient is summed over samples in order, each sample's sum formed by itself.
+// Sample s has queries [q_bounds[s], q_bounds[s+1]) and keys [kv_begin[s], kv_end[s]) of the k/v buffers;
+// causal masks are aligned at the end (query i of n_q sees keys j ≤ n_kv − n_q + i), so the same op serves
+// training (n_q = n_kv) and generation from a cache. Prefix rows come before key 0 and are always visible.
+// Saved for backward: out and lse [tokens, heads] (log-sum-exp of each row of s). No [n_q, n_kv] buffer
+// survives. A row's result does not depend on other samples, on the grouping of samples, or on threads; the
+// prefix gradient is summed over samples in order, each sample's sum formed by itself.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +24,13 @@ namespace ft {
 template <class T>
 struct AttentionArgs {
   int32_t samples = 0;
-  const int32_t* q_bounds = nullptr;                         // [samples + 1]
-  const int32_t *kv_begin = nullptr, *kv_end = nullptr;      // [samples], rows of k and v
-  int64_t heads = 0, kv_heads = 0, head_dim = 0;             // heads is a multiple of kv_heads; head_dim any ≥ 1
-  const T *q = nullptr, *k = nullptr, *v = nullptr;          // [tokens, heads·D], [kv rows, kv_heads·D] twice
-  int64_t ldq = 0, ldk = 0, ldv = 0;                         // row strides (columns of a fused q|k|v are allowed)
-  int64_t prefix = 0;                                        // P
-  const T *prefix_k = nullptr, *prefix_v = nullptr;          // [P, kv_heads·D], row stride ld_prefix
+  const int32_t* q_bounds = nullptr;                     // [samples + 1]
+  const int32_t *kv_begin = nullptr, *kv_end = nullptr;  // [samples], rows of k and v
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;     // heads is a multiple of kv_heads; head_dim any ≥ 1
+  const T *q = nullptr, *k = nullptr, *v = nullptr;  // [tokens, heads·D], [kv rows, kv_heads·D] twice
+  int64_t ldq = 0, ldk = 0, ldv = 0;                 // row strides (columns of a fused q|k|v are allowed)
+  int64_t prefix = 0;                                // P
+  const T *prefix_k = nullptr, *prefix_v = nullptr;  // [P, kv_heads·D], row stride ld_prefix
   int64_t ld_prefix = 0;
   T scale = 1;
   bool causal = true;
@@ -42,10 +43,10 @@ struct AttentionArgs {
 
 template <class T>
 struct AttentionGradArgs {
-  AttentionArgs<T> forward;  // out and lse as the forward left them
-  const T* dout = nullptr;   // [tokens, heads·D], row stride ldo
-  T *dq = nullptr, *dk = nullptr, *dv = nullptr;            // overwritten; row strides ldq, ldk, ldv
-  T *dprefix_k = nullptr, *dprefix_v = nullptr;             // added to; null when the prefix is not trained
+  AttentionArgs<T> forward;                       // out and lse as the forward left them
+  const T* dout = nullptr;                        // [tokens, heads·D], row stride ldo
+  T *dq = nullptr, *dk = nullptr, *dv = nullptr;  // overwritten; row strides ldq, ldk, ldv
+  T *dprefix_k = nullptr, *dprefix_v = nullptr;   // added to; null when the prefix is not trained
 };
 
 void attention(CpuStream&, const AttentionArgs<float>&);
@@ -63,16 +64,18 @@ struct AttentionOptions {
   Tensor alibi_slopes;  // [heads] in the compute type, or undefined
 };
 
-/// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused q|k|v.
+/// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused
+/// q|k|v.
 struct HeadColumns;
 
-/// Self-attention of the pass's samples (keys are the samples' own tokens) after an optional prefix of keys and
-/// values [P, kv_heads · D], values of the graph too. Returns [tokens, heads · D].
+/// Self-attention of the pass's samples (keys are the samples' own tokens) after an optional prefix of keys
+/// and values [P, kv_heads · D], values of the graph too. Returns [tokens, heads · D].
 Var attention(Tape&, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v, const Var* prefix_k,
               const Var* prefix_v, const AttentionOptions& options);
 
 /// Generation: keys and values are rows [kv_begin[s], kv_end[s]) of a cache; nothing is recorded.
-Tensor cached_attention(Tape&, const HeadColumns& q, const Tensor& k, const Tensor& v, const std::vector<int32_t>& kv_begin,
-                        const std::vector<int32_t>& kv_end, const AttentionOptions& options);
+Tensor cached_attention(Tape&, const HeadColumns& q, const Tensor& k, const Tensor& v,
+                        const std::vector<int32_t>& kv_begin, const std::vector<int32_t>& kv_end,
+                        const AttentionOptions& options);
 
 }  // namespace ft

@@ -17,8 +17,8 @@ struct CrossEntropyArgs {
   const int32_t* targets = nullptr;  // [rows], each in [0, classes)
   T scale = 1;                       // of the gradient only
   bool gradient = false;
-  double* loss = nullptr;      // [rows]
-  int32_t* argmax = nullptr;   // [rows] or null: lowest index of the largest logit
+  double* loss = nullptr;     // [rows]
+  int32_t* argmax = nullptr;  // [rows] or null: lowest index of the largest logit
 };
 
 void cross_entropy(CpuStream&, const CrossEntropyArgs<float>&);

@@ -5,9 +5,11 @@
 namespace ft {
 
 Var add(Tape& tape, const Var& a, const Var& b) {
-  const Tensor y = Tensor::empty(a.value().shape(), a.value().dtype(), MemoryClass::activations, a.value().device());
+  const Tensor y =
+      Tensor::empty(a.value().shape(), a.value().dtype(), MemoryClass::activations, a.value().device());
   launch(tape.stream(), y.dtype(), [&]<class T>(auto& s) {
-    add(s, AddArgs<T>{.count = y.numel(), .a = a.value().data<T>(), .b = b.value().data<T>(), .y = y.data<T>()});
+    add(s,
+        AddArgs<T>{.count = y.numel(), .a = a.value().data<T>(), .b = b.value().data<T>(), .y = y.data<T>()});
   });
   const Var sum(y, tape.wants(a, b));
   if (sum.requires_grad())
@@ -22,7 +24,8 @@ Var scale(Tape& tape, const Var& x, double factor) {
   const auto scaled = [&tape, factor](const Tensor& t) {
     const Tensor y = Tensor::empty(t.shape(), t.dtype(), MemoryClass::activations, t.device());
     launch(tape.stream(), t.dtype(), [&]<class T>(auto& s) {
-      scale(s, ScaleArgs<T>{.count = t.numel(), .scale = static_cast<T>(factor), .x = t.data<T>(), .y = y.data<T>()});
+      scale(s, ScaleArgs<T>{
+                   .count = t.numel(), .scale = static_cast<T>(factor), .x = t.data<T>(), .y = y.data<T>()});
     });
     return y;
   };
@@ -39,8 +42,15 @@ Var dropout(Tape& tape, const Var& x, float p, uint64_t key, uint32_t site) {
   const auto masked = [&tape, p, key, site](const Tensor& t) {
     const Tensor y = Tensor::empty(t.shape(), t.dtype(), MemoryClass::activations, t.device());
     launch(tape.stream(), t.dtype(), [&]<class T>(auto& s) {
-      dropout(s, DropoutArgs<T>{.tokens = t.dim(0), .cols = t.dim(1), .x = t.data<T>(), .y = y.data<T>(), .p = p, .key = key,
-                                .site = site, .row = tape.layout().row.data(), .position = tape.layout().position.data()});
+      dropout(s, DropoutArgs<T>{.tokens = t.dim(0),
+                                .cols = t.dim(1),
+                                .x = t.data<T>(),
+                                .y = y.data<T>(),
+                                .p = p,
+                                .key = key,
+                                .site = site,
+                                .row = tape.layout().row.data(),
+                                .position = tape.layout().position.data()});
     });
     return y;
   };

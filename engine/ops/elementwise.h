@@ -1,6 +1,6 @@
 // Sums and scalings of whole buffers, column sums (bias gradients) and dropout.
-// Dropout keeps an element with probability 1 − p and scales it by 1/(1 − p); whether it is kept is a function of
-// (key, site, sample's row, position, feature) alone: see engine/core/rng.h, dropout_bits.
+// Dropout keeps an element with probability 1 − p and scales it by 1/(1 − p); whether it is kept is a
+// function of (key, site, sample's row, position, feature) alone: see engine/core/rng.h, dropout_bits.
 #pragma once
 
 #include <cstdint>
@@ -42,9 +42,10 @@ struct DropoutArgs {
   T* y = nullptr;        // [tokens, cols]; may alias x
   bool accumulate = false;
   float p = 0;
-  uint64_t key = 0;                                     // dropout_key(seed, optimizer step)
-  uint32_t site = 0;                                    // unique per place in the model
-  const int32_t *row = nullptr, *position = nullptr;    // [tokens]: sample's ordinal in the step, position in it
+  uint64_t key = 0;   // dropout_key(seed, optimizer step)
+  uint32_t site = 0;  // unique per place in the model
+  const int32_t *row = nullptr,
+                *position = nullptr;  // [tokens]: sample's ordinal in the step, position in it
 };
 
 void add(CpuStream&, const AddArgs<float>&);

@@ -7,17 +7,26 @@ namespace {
 
 using Ids = std::shared_ptr<const std::vector<int32_t>>;
 
-void gather(Tape& tape, const Parameter& table, const Ids& ids, double factor, const Tensor& y, bool accumulate) {
+void gather(Tape& tape, const Parameter& table, const Ids& ids, double factor, const Tensor& y,
+            bool accumulate) {
   launch(tape.stream(), y.dtype(), [&]<class T>(auto& s) {
-    embedding(s, EmbeddingArgs<T>{.tokens = y.dim(0), .table = table.packed(), .ids = ids->data(),
-                                  .scale = static_cast<T>(factor), .y = y.data<T>(), .accumulate = accumulate});
+    embedding(s, EmbeddingArgs<T>{.tokens = y.dim(0),
+                                  .table = table.packed(),
+                                  .ids = ids->data(),
+                                  .scale = static_cast<T>(factor),
+                                  .y = y.data<T>(),
+                                  .accumulate = accumulate});
   });
 }
 
 void scatter(Tape& tape, Parameter& table, const Ids& ids, double factor, const Tensor& dy) {
   launch(tape.stream(), dy.dtype(), [&]<class T>(auto& s) {
-    embedding_grad(s, EmbeddingGradArgs<T>{.tokens = dy.dim(0), .rows = table.shape[0], .cols = table.shape[1],
-                                           .ids = ids->data(), .dy = dy.data<T>(), .scale = static_cast<T>(factor),
+    embedding_grad(s, EmbeddingGradArgs<T>{.tokens = dy.dim(0),
+                                           .rows = table.shape[0],
+                                           .cols = table.shape[1],
+                                           .ids = ids->data(),
+                                           .dy = dy.data<T>(),
+                                           .scale = static_cast<T>(factor),
                                            .dtable = table.grad.data<T>()});
   });
 }
@@ -26,11 +35,14 @@ void scatter(Tape& tape, Parameter& table, const Ids& ids, double factor, const 
 
 Var embedding(Tape& tape, Parameter& table, Ids ids, double factor) {
   const auto tokens = static_cast<int64_t>(ids->size());
-  const Var y(Tensor::empty({tokens, table.shape[1]}, tape.compute(), MemoryClass::activations, table.value.device()),
-              tape.wants(&table));
+  const Var y(
+      Tensor::empty({tokens, table.shape[1]}, tape.compute(), MemoryClass::activations, table.value.device()),
+      tape.wants(&table));
   gather(tape, table, ids, factor, y.value(), false);
   if (y.requires_grad())
-    tape.record(y.gradient(), [&tape, &table, ids, factor, dy = y.gradient()] { scatter(tape, table, ids, factor, dy.sum()); });
+    tape.record(y.gradient(), [&tape, &table, ids, factor, dy = y.gradient()] {
+      scatter(tape, table, ids, factor, dy.sum());
+    });
   return y;
 }
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 #include <memory>
+#include <vector>
 
 #include "engine/autograd/fwd.h"
 #include "engine/core/stream.h"

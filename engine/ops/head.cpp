@@ -8,8 +8,9 @@
 namespace ft {
 namespace {
 
-// Pieces of samples that fill a chunk. A sample is cut at multiples of kHeadChunk from its own start, so that the
-// pieces, and with them the order in which a trained head's gradient is summed, do not depend on the neighbours.
+// Pieces of samples that fill a chunk. A sample is cut at multiples of kHeadChunk from its own start, so that
+// the pieces, and with them the order in which a trained head's gradient is summed, do not depend on the
+// neighbours.
 struct Chunk {
   int32_t begin = 0;
   std::vector<int32_t> bounds = {0};  // relative to begin
@@ -35,14 +36,16 @@ Var gather_rows(Tape& tape, const Var& x, std::shared_ptr<const std::vector<int3
   const Tensor& in = x.value();
   const auto count = static_cast<int64_t>(rows->size());
   const size_t row_bytes = static_cast<size_t>(in.dim(1)) * size_of(in.dtype());
-  const Var y(Tensor::empty({count, in.dim(1)}, in.dtype(), MemoryClass::activations, in.device()), tape.wants(x));
+  const Var y(Tensor::empty({count, in.dim(1)}, in.dtype(), MemoryClass::activations, in.device()),
+              tape.wants(x));
   for (int64_t i = 0; i < count; ++i)
     std::memcpy(static_cast<std::byte*>(y.value().raw()) + i * row_bytes,
                 static_cast<const std::byte*>(in.raw()) + (*rows)[i] * row_bytes, row_bytes);
   if (y.requires_grad())
     tape.record(y.gradient(), [&tape, rows, row_bytes, dx = x.gradient(), dy = y.gradient()] {
       const Gradient::Slot slot = dx.slot();
-      FT_CHECK(!slot.accumulate, "[gather_rows] expected to be the only reader of its input, got a second one");
+      FT_CHECK(!slot.accumulate,
+               "[gather_rows] expected to be the only reader of its input, got a second one");
       Tensor out = slot.grad;
       out.zero();
       for (size_t i = 0; i < rows->size(); ++i)
@@ -55,8 +58,8 @@ Var gather_rows(Tape& tape, const Var& x, std::shared_ptr<const std::vector<int3
 HeadLoss head_loss(Tape& tape, const Var& hidden, const LinearWeights& head, const RowIndex& rows,
                    std::span<const int32_t> targets, double scale) {
   const Tensor& h = hidden.value();
-  FT_CHECK(h.dim(0) == static_cast<int64_t>(targets.size()), "[head] expected a row for each of {} targets, got {}",
-           targets.size(), h.dim(0));
+  FT_CHECK(h.dim(0) == static_cast<int64_t>(targets.size()),
+           "[head] expected a row for each of {} targets, got {}", targets.size(), h.dim(0));
   const bool wanted = tape.wants(hidden, head.trainable());
   const Tensor dh = wanted && hidden.requires_grad()
                         ? Tensor::empty(h.shape(), h.dtype(), MemoryClass::activations, h.device())
@@ -72,9 +75,13 @@ HeadLoss head_loss(Tape& tape, const Var& hidden, const LinearWeights& head, con
     std::vector<Tensor> u;
     const Tensor logits = linear_forward(tape, x, head, index, &u);
     launch(tape.stream(), h.dtype(), [&]<class T>(auto& s) {
-      cross_entropy(s, CrossEntropyArgs<T>{.rows = x.dim(0), .classes = logits.dim(1), .logits = logits.data<T>(),
-                                           .ld = logits.dim(1), .targets = targets.data() + chunk.begin,
-                                           .scale = static_cast<T>(scale), .gradient = wanted,
+      cross_entropy(s, CrossEntropyArgs<T>{.rows = x.dim(0),
+                                           .classes = logits.dim(1),
+                                           .logits = logits.data<T>(),
+                                           .ld = logits.dim(1),
+                                           .targets = targets.data() + chunk.begin,
+                                           .scale = static_cast<T>(scale),
+                                           .gradient = wanted,
                                            .loss = result.row_loss.data() + chunk.begin,
                                            .argmax = argmax.data() + chunk.begin});
     });

@@ -1,7 +1,7 @@
-// Head and cross entropy in one chunked op (with logits for generation beside it): only rows that have a target
-// come here, at most kHeadChunk of them at a time, so no [tokens, vocabulary] buffer exists anywhere. The loss's
-// gradient with respect to the hidden states, and to the head where it is trained, is formed in the same pass over
-// the chunk: nothing of it is saved or recomputed.
+// Head and cross entropy in one chunked op (with logits for generation beside it): only rows that have a
+// target come here, at most kHeadChunk of them at a time, so no [tokens, vocabulary] buffer exists anywhere.
+// The loss's gradient with respect to the hidden states, and to the head where it is trained, is formed in
+// the same pass over the chunk: nothing of it is saved or recomputed.
 #pragma once
 
 #include <span>
@@ -18,15 +18,15 @@ constexpr int64_t kHeadChunk = 64;
 Var gather_rows(Tape&, const Var& x, std::shared_ptr<const std::vector<int32_t>> rows);
 
 struct HeadLoss {
-  double loss = 0;                 // Σ over targets of −log p(target), in row order
-  int64_t correct = 0;             // targets that were the argmax
-  std::vector<double> row_loss;    // [rows]
+  double loss = 0;               // Σ over targets of −log p(target), in row order
+  int64_t correct = 0;           // targets that were the argmax
+  std::vector<double> row_loss;  // [rows]
 };
 
 /// hidden [R, C]: one row for each target; `rows` bounds them by sample and names them; targets [R]. `scale`
 /// multiplies the gradient (1 / number of targets in the optimizer step).
-HeadLoss head_loss(Tape&, const Var& hidden, const LinearWeights& head, const RowIndex& rows, std::span<const int32_t> targets,
-                   double scale);
+HeadLoss head_loss(Tape&, const Var& hidden, const LinearWeights& head, const RowIndex& rows,
+                   std::span<const int32_t> targets, double scale);
 
 /// Plain logits [R, V] of a few rows.
 Tensor head_logits(Tape&, const Tensor& hidden, const LinearWeights& head, const RowIndex& rows);

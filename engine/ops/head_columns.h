@@ -4,7 +4,8 @@
 
 namespace ft {
 
-/// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused q|k|v.
+/// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused
+/// q|k|v.
 struct HeadColumns {
   Var var;
   int64_t column = 0;

@@ -1,8 +1,9 @@
 // The linear map with frozen or trainable weight and any number of low-rank terms (LoRA):
 //   y = x Wᵀ + b + Σ_i s_i · (dropout_i(x) A_iᵀ) B_iᵀ
-// One op, so that the thin products ride on the big one. Saved for backward: x (when A or W is trained) and the
-// thin u_i = dropout_i(x) A_iᵀ; never the scaled delta. Backward: dx = dy W + Σ s_i (dy B_i) A_i through the mask,
-// dA_i = Σ (s_i dy B_i)ᵀ dropout_i(x), dB_i = Σ s_i dyᵀ u_i, dW = dyᵀ x and db = Σ dy only where trainable.
+// One op, so that the thin products ride on the big one. Saved for backward: x (when A or W is trained) and
+// the thin u_i = dropout_i(x) A_iᵀ; never the scaled delta. Backward: dx = dy W + Σ s_i (dy B_i) A_i through
+// the mask, dA_i = Σ (s_i dy B_i)ᵀ dropout_i(x), dB_i = Σ s_i dyᵀ u_i, dW = dyᵀ x and db = Σ dy only where
+// trainable.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,11 @@ Var linear(Tape&, const Var& x, LinearWeights w);
 // The two halves, for ops that call them on chunks of rows (engine/ops/head.h).
 
 /// y = the map of x's rows; `u` receives the thin products when it is given.
-Tensor linear_forward(Tape&, const Tensor& x, const LinearWeights& w, const RowIndex& rows, std::vector<Tensor>* u);
-/// Adds what flows back from dy to the trainable parameters and, where `dx` is given, to the input's gradient.
-void linear_backward(Tape&, const LinearWeights& w, const RowIndex& rows, const Tensor& x, const std::vector<Tensor>& u,
-                     const Tensor& dy, const Gradient::Slot* dx);
+Tensor linear_forward(Tape&, const Tensor& x, const LinearWeights& w, const RowIndex& rows,
+                      std::vector<Tensor>* u);
+/// Adds what flows back from dy to the trainable parameters and, where `dx` is given, to the input's
+/// gradient.
+void linear_backward(Tape&, const LinearWeights& w, const RowIndex& rows, const Tensor& x,
+                     const std::vector<Tensor>& u, const Tensor& dy, const Gradient::Slot* dx);
 
 }  // namespace ft

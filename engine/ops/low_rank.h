@@ -1,5 +1,5 @@
-// The thin products of LoRA (Hu et al. 2021): y += s·(x Aᵀ) Bᵀ with A [r, K] and B stored transposed, Bt [r, N],
-// so that forward and backward need three kernels:
+// The thin products of LoRA (Hu et al. 2021): y += s·(x Aᵀ) Bᵀ with A [r, K] and B stored transposed, Bt [r,
+// N], so that forward and backward need three kernels:
 //   low_rank_down   u [T, r] = scale · x [T, C] Wᵀ          (W = A forward, W = Bt for du = s·dy B)
 //   low_rank_up     y [T, C] (+)= scale · u [T, r] W        (W = Bt forward, W = A for dx = du A)
 //   low_rank_grad   dW [r, C] += Σ over samples scale · uᵀ x   (dA from du and x, dBt from u and dy)

@@ -5,9 +5,9 @@
 // Invariants: an output row depends on its input row and W alone (never on T, on its neighbours or on the
 // threads); dW is summed sample by sample in order, each sample's sum formed by itself.
 //
-// Packed layout: panels of 16 rows of W, [ceil(N/16)][K][16], the last panel padded with zeros; element (n, k) is
-// data[(n/16 * K + k) * 16 + n % 16]. One copy serves both directions; storage float32, float64, bfloat16 or
-// float16, widened to the compute type in cache. It does not depend on the instruction set.
+// Packed layout: panels of 16 rows of W, [ceil(N/16)][K][16], the last panel padded with zeros; element (n,
+// k) is data[(n/16 * K + k) * 16 + n % 16]. One copy serves both directions; storage float32, float64,
+// bfloat16 or float16, widened to the compute type in cache. It does not depend on the instruction set.
 #pragma once
 
 #include <cstdint>
@@ -74,9 +74,10 @@ void matmul_grad_input(CpuStream&, const MatmulGradInputArgs<double>&);
 void matmul_grad_weight(CpuStream&, const MatmulGradWeightArgs<float>&);
 void matmul_grad_weight(CpuStream&, const MatmulGradWeightArgs<double>&);
 
-/// Packs rows [row, row + count) of a plain float32 source (row stride ld) into `data` of type `dtype`; the caller
-/// zeroes the buffer first when N is not a multiple of 16.
-void pack_rows(DType dtype, int64_t rows, int64_t cols, void* data, int64_t row, int64_t count, const float* source, int64_t ld);
+/// Packs rows [row, row + count) of a plain float32 source (row stride ld) into `data` of type `dtype`; the
+/// caller zeroes the buffer first when N is not a multiple of 16.
+void pack_rows(DType dtype, int64_t rows, int64_t cols, void* data, int64_t row, int64_t count,
+               const float* source, int64_t ld);
 /// The inverse: widens rows [row, row + count) into plain float32 rows.
 void unpack_rows(const PackedView& w, int64_t row, int64_t count, float* out, int64_t ld);
 

@@ -1,4 +1,5 @@
-// RMSNorm (Zhang and Sennrich 2019) and LayerNorm (Ba et al. 2016), with the residual addition before it fused:
+// RMSNorm (Zhang and Sennrich 2019) and LayerNorm (Ba et al. 2016), with the residual addition before it
+// fused:
 //   h = x + residual;  y = (h − mean)·rstd·(weight + weight_offset) + bias      (mean = 0 for RMSNorm)
 // Saved for backward: h (the caller's `sum`, or x when there is no residual), mean and rstd per row.
 // Rows are independent; weight gradients are summed sample by sample in order.
@@ -63,7 +64,7 @@ struct NormOptions {
 Var norm(Tape&, const Var& x, Parameter& weight, Parameter* bias, const NormOptions& options);
 
 /// h = x + residual and its norm y in one sweep. Returns {h, y}.
-std::pair<Var, Var> residual_norm(Tape&, const Var& x, const Var& residual, Parameter& weight, Parameter* bias,
-                           const NormOptions& options);
+std::pair<Var, Var> residual_norm(Tape&, const Var& x, const Var& residual, Parameter& weight,
+                                  Parameter* bias, const NormOptions& options);
 
 }  // namespace ft

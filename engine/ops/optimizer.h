@@ -2,7 +2,8 @@
 //   AdamW (Loshchilov and Hutter 2019), torch.optim.AdamW's order of operations:
 //     w −= lr·weight_decay·w;  m = β1 m + (1 − β1) g;  v = β2 v + (1 − β2) g²;
 //     w −= lr / (1 − β1^t) · m / (√v / √(1 − β2^t) + eps)            with g = grad_scale · grad
-//   SGD with momentum (torch.optim.SGD, dampening 0): g += weight_decay·w; buf = μ·buf + g (buf = g at t = 1).
+//   SGD with momentum (torch.optim.SGD, dampening 0): g += weight_decay·w; buf = μ·buf + g (buf = g at t =
+//   1).
 #pragma once
 
 #include <cstdint>

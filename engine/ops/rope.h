@@ -1,7 +1,8 @@
 // Rotary position embedding (Su et al. 2021), in place, on the first rotary_dim features of each head:
-// half-split pairs (i, i + rotary_dim/2) as Hugging Face's LLaMA has them, or neighbouring pairs (2i, 2i + 1).
-// Angles are given per token (cos, sin [tokens, rotary_dim/2]): the caller computes them once a pass for all
-// layers, so every scaling rule, also one that depends on a row's own length, is a table. inverse = backward.
+// half-split pairs (i, i + rotary_dim/2) as Hugging Face's LLaMA has them, or neighbouring pairs (2i, 2i +
+// 1). Angles are given per token (cos, sin [tokens, rotary_dim/2]): the caller computes them once a pass for
+// all layers, so every scaling rule, also one that depends on a row's own length, is a table. inverse =
+// backward.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +28,9 @@ void rope(CpuStream&, const RopeArgs<double>&);
 
 // ---- differentiable
 
-/// Rotates columns [column, column + heads · head_dim) of x in place; the value returned shares x's storage, and x
-/// must not be read afterwards. cos and sin: [tokens, rotary_dim / 2] in the compute type.
-Var rope(Tape&, const Var& x, int64_t column, int64_t heads, int64_t head_dim, const Tensor& cos, const Tensor& sin,
-         bool interleaved);
+/// Rotates columns [column, column + heads · head_dim) of x in place; the value returned shares x's storage,
+/// and x must not be read afterwards. cos and sin: [tokens, rotary_dim / 2] in the compute type.
+Var rope(Tape&, const Var& x, int64_t column, int64_t heads, int64_t head_dim, const Tensor& cos,
+         const Tensor& sin, bool interleaved);
 
 }  // namespace ft

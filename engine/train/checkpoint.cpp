@@ -12,13 +12,15 @@
 namespace ft {
 namespace {
 
-constexpr std::string_view kPrefix = "checkpoint-", kState = "trainer_state.json", kOptimizer = "optimizer.safetensors",
-                           kResolved = "resolved.yaml";
+constexpr std::string_view kPrefix = "checkpoint-", kState = "trainer_state.json",
+                           kOptimizer = "optimizer.safetensors", kResolved = "resolved.yaml";
 
-// Settings that may change between a run and its continuation: they shape what is told, kept or where, not training.
+// Settings that may change between a run and its continuation: they shape what is told, kept or where, not
+// training.
 bool may_change(const std::string& key) {
-  for (const char* free : {"ftengine", "generation", "device", "training.output_dir", "training.logging", "training.save_",
-                           "training.eval_", "training.per_device_eval_batch_size", "training.early_stopping"})
+  for (const char* free :
+       {"ftengine", "generation", "device", "training.output_dir", "training.logging", "training.save_",
+        "training.eval_", "training.per_device_eval_batch_size", "training.early_stopping"})
     if (key.starts_with(free)) return true;
   return false;
 }
@@ -30,7 +32,8 @@ std::string difference(const ConfigNode& then, const ConfigNode& now, const std:
     for (size_t i = 0; i < now.size(); ++i) {
       const std::string inner = key.empty() ? now.key(i) : key + "." + now.key(i);
       const ConfigNode* before = then.find(now.key(i));
-      if (const std::string d = difference(before ? *before : ConfigNode(), now[i], inner); !d.empty()) return d;
+      if (const std::string d = difference(before ? *before : ConfigNode(), now[i], inner); !d.empty())
+        return d;
     }
     return "";
   }
@@ -43,6 +46,10 @@ std::filesystem::path checkpoint_path(const std::filesystem::path& output_dir, i
   return output_dir / fmt::format("{}{}", kPrefix, step);
 }
 
+bool is_checkpoint(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / kState);
+}
+
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& output_dir) {
   std::vector<std::pair<int64_t, std::filesystem::path>> found;
   std::error_code error;
@@ -50,8 +57,10 @@ std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path&
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kPrefix) || name.size() > kPrefix.size() + 12) continue;
     const std::string digits = name.substr(kPrefix.size());
-    if (digits.empty() || !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
-    if (std::filesystem::exists(entry.path() / kState)) found.emplace_back(std::stoll(digits), entry.path());
+    if (digits.empty() ||
+        !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      continue;
+    if (is_checkpoint(entry.path())) found.emplace_back(std::stoll(digits), entry.path());
   }
   std::sort(found.begin(), found.end());
   std::vector<std::filesystem::path> paths;
@@ -59,8 +68,9 @@ std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path&
   return paths;
 }
 
-void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s, const OptimizerState& optimizer,
-                     const WeightFiles& weights, const RunIdentity& identity) {
+void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s,
+                     const OptimizerState& optimizer, const WeightFiles& weights,
+                     const RunIdentity& identity) {
   AtomicFolder target(folder);
   weights.save(target.temporary());
   write_safetensors(target.temporary() / kOptimizer, optimizer.entries(), {{"format", "ftengine"}});
@@ -87,7 +97,7 @@ void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s,
 std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s, OptimizerState& optimizer,
                             const WeightFiles& weights, const RunIdentity& identity) {
   const std::string file = (folder / kState).string();
-  if (!std::filesystem::exists(folder / kState)) bad_input("{}: not a checkpoint (no {})", folder.string(), kState);
+  if (!is_checkpoint(folder)) bad_input("{}: not a checkpoint (no {})", folder.string(), kState);
   const Json j = read_json_file(folder / kState);
   int64_t updates = 0;
   std::string base, data, instructions;
@@ -110,17 +120,25 @@ std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s
   } catch (const Json::exception& e) {
     bad_input("{}: damaged: {}", file, e.what());
   }
-  if (base != identity.base) bad_input("{}: the checkpoint was made with another base model", folder.string());
-  if (data != identity.data) bad_input("{}: the training data has changed since the checkpoint; start again with --overwrite", folder.string());
+  if (base != identity.base)
+    bad_input("{}: the checkpoint was made with another base model", folder.string());
+  if (data != identity.data)
+    bad_input("{}: the training data has changed since the checkpoint; start again with --overwrite",
+              folder.string());
   const ConfigNode then = load_yaml(folder / kResolved);
   if (const std::string d = difference(then, identity.resolved); !d.empty())
-    bad_input("{}: the configuration has changed since the checkpoint ({}); restore it, or start again with --overwrite", folder.string(), d);
+    bad_input(
+        "{}: the configuration has changed since the checkpoint ({}); restore it, or start again with "
+        "--overwrite",
+        folder.string(), d);
   weights.load(folder);
   const SafetensorsFile state(folder / kOptimizer);
   optimizer.load(state, updates);
   if (instructions != identity.instruction_set)
-    return fmt::format("the checkpoint was made with {} instructions, this machine has {}: results may differ in the last bits",
-                       instructions, identity.instruction_set);
+    return fmt::format(
+        "the checkpoint was made with {} instructions, this machine has {}: results may differ in the last "
+        "bits",
+        instructions, identity.instruction_set);
   return "";
 }
 
@@ -135,13 +153,16 @@ std::string data_fingerprint(const Dataset& data) {
   uint64_t h = 0;
   for (const DataRow& row : data.rows)
     for (size_t i = 0; i < row.ids.size(); ++i)
-      h = mix_key(h, (static_cast<uint64_t>(static_cast<uint32_t>(row.ids[i])) << 32) | static_cast<uint32_t>(row.labels[i]));
+      h = mix_key(h, (static_cast<uint64_t>(static_cast<uint32_t>(row.ids[i])) << 32) |
+                         static_cast<uint32_t>(row.labels[i]));
   return fmt::format("{:016x}", h);
 }
 
 std::string instruction_set() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) return "avx512";
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl"))
+    return "avx512";
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
   return "sse2";
 #else

@@ -1,5 +1,6 @@
-// checkpoint-N/: the trained weights, the optimizer's state, and everything else that the next step depends on. A
-// checkpoint is written into a hidden neighbour, synced and renamed, so a folder of that name is always whole.
+// checkpoint-N/: the trained weights, the optimizer's state, and everything else that the next step depends
+// on. A checkpoint is written into a hidden neighbour, synced and renamed, so a folder of that name is always
+// whole.
 #pragma once
 
 #include <filesystem>
@@ -15,14 +16,14 @@ namespace ft {
 
 /// The loop's own state. Dropout and shuffling are functions of (seed, step): there is no generator to save.
 struct TrainerState {
-  int64_t step = 0;                     // optimizer steps done
-  int64_t tokens = 0, targets = 0;      // inputs and targets seen
-  double log_loss = 0;                  // Σ of step losses since the last log row
+  int64_t step = 0;                 // optimizer steps done
+  int64_t tokens = 0, targets = 0;  // inputs and targets seen
+  double log_loss = 0;              // Σ of step losses since the last log row
   int64_t log_steps = 0;
-  std::optional<double> best;           // metric_for_best_model
+  std::optional<double> best;  // metric_for_best_model
   int64_t best_step = 0, evals_without_gain = 0;
-  int64_t skipped_in_a_row = 0;         // non-finite steps
-  int64_t metrics_bytes = 0;            // length of metrics.jsonl
+  int64_t skipped_in_a_row = 0;  // non-finite steps
+  int64_t metrics_bytes = 0;     // length of metrics.jsonl
 };
 
 /// What a checkpoint must have in common with the run that goes on from it.
@@ -32,14 +33,17 @@ struct RunIdentity {
 };
 
 std::filesystem::path checkpoint_path(const std::filesystem::path& output_dir, int64_t step);
+bool is_checkpoint(const std::filesystem::path& folder);
 /// Checkpoints of a run, oldest first.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& output_dir);
 
-void save_checkpoint(const std::filesystem::path& folder, const TrainerState& state, const OptimizerState& optimizer,
-                     const WeightFiles& weights, const RunIdentity& identity);
+void save_checkpoint(const std::filesystem::path& folder, const TrainerState& state,
+                     const OptimizerState& optimizer, const WeightFiles& weights,
+                     const RunIdentity& identity);
 /// Throws ft::InputError where base, data or a setting that shapes training differ; returns a warning or "".
-std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& state, OptimizerState& optimizer,
-                            const WeightFiles& weights, const RunIdentity& identity);
+std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& state,
+                            OptimizerState& optimizer, const WeightFiles& weights,
+                            const RunIdentity& identity);
 /// Keeps the newest `limit` checkpoints and the best one.
 void prune_checkpoints(const std::filesystem::path& output_dir, int64_t limit, int64_t best_step);
 

@@ -13,7 +13,8 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t keep) : path
   if (keep > 0) {
     const auto size = std::filesystem::file_size(path, error);
     if (error || static_cast<int64_t>(size) < keep)
-      bad_input("{}: shorter than when the checkpoint was written; start again with --overwrite", path.string());
+      bad_input("{}: shorter than when the checkpoint was written; start again with --overwrite",
+                path.string());
     std::filesystem::resize_file(path, static_cast<uintmax_t>(keep), error);
     if (error) fail("{}: cannot cut to {} bytes: {}", path.string(), keep, error.message());
   }
@@ -22,7 +23,9 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, int64_t keep) : path
   bytes_ = keep;
 }
 
-MetricsFile::~MetricsFile() { std::fclose(file_); }
+MetricsFile::~MetricsFile() {
+  std::fclose(file_);
+}
 
 void MetricsFile::write(const nlohmann::ordered_json& row) {
   const std::string line = row.dump() + "\n";

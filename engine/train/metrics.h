@@ -9,8 +9,8 @@ namespace ft {
 
 class MetricsFile {
  public:
-  /// Opens for appending after cutting the file to `keep` bytes (0: a new file). A resumed run cuts what a killed one
-  /// wrote behind its last checkpoint.
+  /// Opens for appending after cutting the file to `keep` bytes (0: a new file). A resumed run cuts what a
+  /// killed one wrote behind its last checkpoint.
   MetricsFile(const std::filesystem::path& path, int64_t keep);
   ~MetricsFile();
   MetricsFile(const MetricsFile&) = delete;

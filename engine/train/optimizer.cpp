@@ -11,7 +11,8 @@ OptimizerState::OptimizerState(const TrainingSection& settings, std::vector<Para
   const bool adamw = settings.optim == OptimizerType::adamw;
   for (const Parameter* p : parameters_) {
     State s;
-    if (adamw || settings.momentum > 0) s.first = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer);
+    if (adamw || settings.momentum > 0)
+      s.first = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer);
     if (adamw) s.second = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer);
     state_.push_back(std::move(s));
   }
@@ -49,14 +50,28 @@ void OptimizerState::step(Stream& stream, double learning_rate, double gradient_
     const double decay = p.shape.rank() > 1 ? settings_.weight_decay : 0;
     launch(stream, p.value.dtype(), [&]<class T>(auto& s) {
       if (settings_.optim == OptimizerType::adamw)
-        adamw(s, AdamWArgs<T>{.count = p.value.numel(), .w = p.value.data<T>(), .grad = p.grad.data<T>(),
-                              .m = state.first.data<T>(), .v = state.second.data<T>(), .lr = learning_rate,
-                              .beta1 = settings_.adam_beta1, .beta2 = settings_.adam_beta2, .eps = settings_.adam_epsilon,
-                              .weight_decay = decay, .grad_scale = gradient_scale, .t = updates_});
+        adamw(s, AdamWArgs<T>{.count = p.value.numel(),
+                              .w = p.value.data<T>(),
+                              .grad = p.grad.data<T>(),
+                              .m = state.first.data<T>(),
+                              .v = state.second.data<T>(),
+                              .lr = learning_rate,
+                              .beta1 = settings_.adam_beta1,
+                              .beta2 = settings_.adam_beta2,
+                              .eps = settings_.adam_epsilon,
+                              .weight_decay = decay,
+                              .grad_scale = gradient_scale,
+                              .t = updates_});
       else
-        sgd(s, SgdArgs<T>{.count = p.value.numel(), .w = p.value.data<T>(), .grad = p.grad.data<T>(),
-                          .buf = state.first.defined() ? state.first.data<T>() : nullptr, .lr = learning_rate,
-                          .momentum = settings_.momentum, .weight_decay = decay, .grad_scale = gradient_scale, .t = updates_});
+        sgd(s, SgdArgs<T>{.count = p.value.numel(),
+                          .w = p.value.data<T>(),
+                          .grad = p.grad.data<T>(),
+                          .buf = state.first.defined() ? state.first.data<T>() : nullptr,
+                          .lr = learning_rate,
+                          .momentum = settings_.momentum,
+                          .weight_decay = decay,
+                          .grad_scale = gradient_scale,
+                          .t = updates_});
     });
   }
   clear_gradients();
@@ -73,7 +88,9 @@ std::string OptimizerState::key(size_t i, const char* which) const {
 std::vector<SafetensorsEntry> OptimizerState::entries() const {
   std::vector<SafetensorsEntry> all;
   const auto add = [&](size_t i, const char* which, const Tensor& t) {
-    if (t.defined()) all.push_back({key(i, which), "F32", {t.numel()}, [t](const ByteSink& sink) { sink(t.raw(), t.bytes()); }});
+    if (t.defined())
+      all.push_back(
+          {key(i, which), "F32", {t.numel()}, [t](const ByteSink& sink) { sink(t.raw(), t.bytes()); }});
   };
   for (size_t i = 0; i < state_.size(); ++i) {
     add(i, "exp_avg", state_[i].first);
@@ -88,7 +105,8 @@ void OptimizerState::load(const WeightSource& file, int64_t updates) {
     if (!t.defined()) return;
     const TensorInfo* info = file.find(key(i, which));
     if (!info || element_count(*info) != t.numel())
-      bad_input("{}: no optimizer state for {}; the checkpoint belongs to another run", file.path(), parameters_[i]->name);
+      bad_input("{}: no optimizer state for {}; the checkpoint belongs to another run", file.path(),
+                parameters_[i]->name);
     file.read_all(*info, t.data<float>());
     ++used;
   };
@@ -97,7 +115,8 @@ void OptimizerState::load(const WeightSource& file, int64_t updates) {
     read(i, "exp_avg_sq", state_[i].second);
   }
   if (used != file.tensors().size())
-    bad_input("{}: holds {} tensors, this run has {}; the checkpoint belongs to another run", file.path(), file.tensors().size(), used);
+    bad_input("{}: holds {} tensors, this run has {}; the checkpoint belongs to another run", file.path(),
+              file.tensors().size(), used);
   updates_ = updates;
 }
 

@@ -1,4 +1,5 @@
-// AdamW or SGD over a fixed list of parameters. State has the parameters' layout, so it is elementwise throughout.
+// AdamW or SGD over a fixed list of parameters. State has the parameters' layout, so it is elementwise
+// throughout.
 #pragma once
 
 #include <string>
@@ -20,8 +21,8 @@ class OptimizerState {
   double gradient_norm(Stream& stream) const;
   /// The first parameter whose gradient is not finite; null if all are.
   const Parameter* non_finite(Stream& stream) const;
-  /// One update with the gradients times `gradient_scale`, then clears them. Weight decay skips biases and norms
-  /// (everything of one dimension).
+  /// One update with the gradients times `gradient_scale`, then clears them. Weight decay skips biases and
+  /// norms (everything of one dimension).
   void step(Stream& stream, double learning_rate, double gradient_scale);
   void clear_gradients();
 

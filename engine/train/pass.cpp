@@ -35,11 +35,16 @@ Batch lay_out(std::span<const DataRow* const> rows, int32_t first_row) {
 
 void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& s, LossSum& sum) {
   Tape tape(stream, s.compute, b.layout, s.training);
-  Forward forward{.tape = tape, .training = s.training, .dropout_key = s.dropout_key, .recompute = s.recompute && s.training};
+  Forward forward{.tape = tape,
+                  .training = s.training,
+                  .dropout_key = s.dropout_key,
+                  .recompute = s.recompute && s.training};
   const Var hidden = gather_rows(tape, model.hidden(forward, b.ids), b.predicting);
-  const RowIndex rows{{b.target_bounds.data(), static_cast<int32_t>(b.target_bounds.size()) - 1}, b.target_row.data(),
+  const RowIndex rows{{b.target_bounds.data(), static_cast<int32_t>(b.target_bounds.size()) - 1},
+                      b.target_row.data(),
                       b.target_position.data()};
-  const HeadLoss head = head_loss(tape, hidden, model.head().weights(forward), rows, b.targets, s.gradient_scale);
+  const HeadLoss head =
+      head_loss(tape, hidden, model.head().weights(forward), rows, b.targets, s.gradient_scale);
   for (const double loss : head.row_loss) sum.loss += loss;
   sum.targets += static_cast<int64_t>(b.targets.size());
   sum.correct += head.correct;
@@ -49,13 +54,16 @@ void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& 
 
 }  // namespace
 
-void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows, const PassSettings& settings, LossSum& sum) {
+void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
+              const PassSettings& settings, LossSum& sum) {
   for (size_t begin = 0; begin < rows.size();) {
     size_t end = begin;
     int64_t tokens = 0;
-    while (end < rows.size() && (end == begin || tokens + static_cast<int64_t>(rows[end]->ids.size()) <= settings.pass_tokens))
+    while (end < rows.size() &&
+           (end == begin || tokens + static_cast<int64_t>(rows[end]->ids.size()) <= settings.pass_tokens))
       tokens += static_cast<int64_t>(rows[end++]->ids.size());
-    run_pass(model, stream, lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin)), settings, sum);
+    run_pass(model, stream, lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin)), settings,
+             sum);
     begin = end;
   }
 }

@@ -1,6 +1,6 @@
 // One pass of some rows through model and loss. The rows of an optimizer step are taken in passes of about
-// kPassTokens tokens, whatever the micro-batch size says: gradients are summed row by row in order, so the bits are
-// those of any other grouping, and a pass of this size keeps activations small and products large.
+// kPassTokens tokens, whatever the micro-batch size says: gradients are summed row by row in order, so the
+// bits are those of any other grouping, and a pass of this size keeps activations small and products large.
 #pragma once
 
 #include <span>
@@ -15,10 +15,10 @@ constexpr int64_t kPassTokens = 512;
 
 struct PassSettings {
   DType compute = DType::f32;
-  bool training = false;       // dropout, gradients
-  bool recompute = false;      // training.gradient_checkpointing
+  bool training = false;   // dropout, gradients
+  bool recompute = false;  // training.gradient_checkpointing
   uint64_t dropout_key = 0;
-  double gradient_scale = 1;   // 1 / targets of the optimizer step
+  double gradient_scale = 1;  // 1 / targets of the optimizer step
   int64_t pass_tokens = kPassTokens;
 };
 
@@ -28,7 +28,9 @@ struct LossSum {
   double mean() const { return targets ? loss / static_cast<double>(targets) : 0; }
 };
 
-/// Runs the rows, in order, in as many passes as it takes; adds to `sum` and, when training, to the gradients.
-void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows, const PassSettings& settings, LossSum& sum);
+/// Runs the rows, in order, in as many passes as it takes; adds to `sum` and, when training, to the
+/// gradients.
+void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
+              const PassSettings& settings, LossSum& sum);
 
 }  // namespace ft

@@ -12,8 +12,10 @@ StepPlan::StepPlan(const std::vector<DataRow>& rows, const TrainingSection& t, b
   rows_per_step_ = t.per_device_train_batch_size * t.gradient_accumulation_steps;
   const auto count = static_cast<int64_t>(rows.size());
   steps_per_epoch_ = (count + rows_per_step_ - 1) / rows_per_step_;
-  total_steps_ = t.max_steps ? *t.max_steps
-                             : static_cast<int64_t>(std::ceil(t.num_train_epochs * static_cast<double>(steps_per_epoch_)));
+  total_steps_ =
+      t.max_steps
+          ? *t.max_steps
+          : static_cast<int64_t>(std::ceil(t.num_train_epochs * static_cast<double>(steps_per_epoch_)));
 }
 
 void StepPlan::shuffle_for(int64_t epoch) {
@@ -23,7 +25,8 @@ void StepPlan::shuffle_for(int64_t epoch) {
   for (uint32_t i = 0; i < order_.size(); ++i) order_[i] = i;
   if (!shuffle_) return;
   Rng rng(mix_key(seed_, static_cast<uint64_t>(epoch)), "shuffle");
-  for (auto i = static_cast<uint32_t>(order_.size()); i > 1; --i) std::swap(order_[i - 1], order_[rng.below(i)]);
+  for (auto i = static_cast<uint32_t>(order_.size()); i > 1; --i)
+    std::swap(order_[i - 1], order_[rng.below(i)]);
 }
 
 std::vector<const DataRow*> StepPlan::rows(int64_t step) {

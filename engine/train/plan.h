@@ -1,5 +1,5 @@
-// Which rows make which optimizer step: a function of (seed, epoch, step) alone, so a resumed run needs nothing but
-// the number of the step.
+// Which rows make which optimizer step: a function of (seed, epoch, step) alone, so a resumed run needs
+// nothing but the number of the step.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,9 @@ class StepPlan {
   std::vector<const DataRow*> rows(int64_t step);
   /// Does an epoch end with this 0-based step?
   bool ends_epoch(int64_t step) const { return (step + 1) % steps_per_epoch_ == 0; }
-  double epoch_after(int64_t steps) const { return static_cast<double>(steps) / static_cast<double>(steps_per_epoch_); }
+  double epoch_after(int64_t steps) const {
+    return static_cast<double>(steps) / static_cast<double>(steps_per_epoch_);
+  }
 
  private:
   void shuffle_for(int64_t epoch);

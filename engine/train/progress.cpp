@@ -28,12 +28,15 @@ std::string human_time(double seconds) {
 
 std::string with_commas(int64_t n) {
   std::string digits = std::to_string(n);
-  for (int at = static_cast<int>(digits.size()) - 3; at > (n < 0 ? 1 : 0); at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  for (int at = static_cast<int>(digits.size()) - 3; at > (n < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
   return digits;
 }
 
 Progress::Progress(int64_t total_steps)
-    : terminal_(isatty(STDERR_FILENO)), colour_(terminal_ && !std::getenv("NO_COLOR")), total_(total_steps),
+    : terminal_(isatty(STDERR_FILENO)),
+      colour_(terminal_ && !std::getenv("NO_COLOR")),
+      total_(total_steps),
       start_(std::chrono::steady_clock::now()) {}
 
 void Progress::clear_line() {
@@ -46,8 +49,9 @@ void Progress::update(const State& s) {
   if (first_ < 0) first_ = s.step - 1;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const double left = elapsed / static_cast<double>(s.step - first_) * static_cast<double>(total_ - s.step);
-  const std::string facts = fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  {}  {} left", s.step, total_, s.loss,
-                                        s.tokens_per_second, human_bytes(static_cast<double>(resident_bytes())), human_time(left));
+  const std::string facts =
+      fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  {}  {} left", s.step, total_, s.loss,
+                  s.tokens_per_second, human_bytes(static_cast<double>(resident_bytes())), human_time(left));
   if (!terminal_) {
     if (s.logged) fmt::print(stderr, "{}\n", facts);
     return;

@@ -1,5 +1,5 @@
-// What a person sees while a run goes on, on stderr: one line that renews itself on a terminal, a line each logging
-// step elsewhere. Colours only on a terminal (and not with NO_COLOR).
+// What a person sees while a run goes on, on stderr: one line that renews itself on a terminal, a line each
+// logging step elsewhere. Colours only on a terminal (and not with NO_COLOR).
 #pragma once
 
 #include <chrono>

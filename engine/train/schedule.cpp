@@ -12,8 +12,10 @@ double schedule_factor(SchedulerType kind, int64_t step, int64_t warmup, int64_t
   const auto decay = static_cast<double>(std::max<int64_t>(1, total - warmup));
   const double progress = static_cast<double>(step - warmup) / decay;
   switch (kind) {
-    case SchedulerType::linear: return std::max(0.0, static_cast<double>(total - step) / decay);
-    case SchedulerType::cosine: return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+    case SchedulerType::linear:
+      return std::max(0.0, static_cast<double>(total - step) / decay);
+    case SchedulerType::cosine:
+      return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
     case SchedulerType::polynomial: {
       constexpr double kEnd = 1e-7;
       if (base <= kEnd || step > total) return kEnd / base;
@@ -24,7 +26,8 @@ double schedule_factor(SchedulerType kind, int64_t step, int64_t warmup, int64_t
       return 1 / std::sqrt((static_cast<double>(step - warmup) + timescale) / timescale);
     }
     case SchedulerType::constant:
-    case SchedulerType::constant_with_warmup: break;
+    case SchedulerType::constant_with_warmup:
+      break;
   }
   return 1;
 }

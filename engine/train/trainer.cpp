@@ -26,14 +26,19 @@ double seconds_since(std::chrono::steady_clock::time_point t) {
 class Trainer {
  public:
   Trainer(TrainJob& job, Stream& stream, DType compute)
-      : job_(job), t_(job.experiment.training), stream_(stream), compute_(compute),
-        plan_(job.train.rows, t_, job.experiment.data.shuffle), optimizer_(t_, job.trainables),
+      : job_(job),
+        t_(job.experiment.training),
+        stream_(stream),
+        compute_(compute),
+        plan_(job.train.rows, t_, job.experiment.data.shuffle),
+        optimizer_(t_, job.trainables),
         identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
         progress_(plan_.total_steps()) {}
 
   TrainResult run() {
     if (!job_.resume_from.empty()) {
-      const std::string warning = load_checkpoint(job_.resume_from, state_, optimizer_, job_.weights, identity_);
+      const std::string warning =
+          load_checkpoint(job_.resume_from, state_, optimizer_, job_.weights, identity_);
       progress_.note(fmt::format("resumed from {} at step {}", job_.resume_from.string(), state_.step));
       if (!warning.empty()) progress_.note("warning: " + warning);
     }
@@ -47,22 +52,26 @@ class Trainer {
       const int64_t done = state_.step;
       const bool last = done == total;
       const bool epoch_ends = plan_.ends_epoch(done - 1) || last;
-      if (wants(t_.eval_strategy == EvalStrategy::steps, t_.eval_strategy == EvalStrategy::epoch, t_.eval_steps, done, epoch_ends))
+      if (wants(t_.eval_strategy == EvalStrategy::steps, t_.eval_strategy == EvalStrategy::epoch,
+                t_.eval_steps, done, epoch_ends))
         evaluate_all();
-      const bool save = wants(t_.save_strategy == SaveStrategy::steps, t_.save_strategy == SaveStrategy::epoch, t_.save_steps, done, epoch_ends) ||
+      const bool save = wants(t_.save_strategy == SaveStrategy::steps,
+                              t_.save_strategy == SaveStrategy::epoch, t_.save_steps, done, epoch_ends) ||
                         (last && t_.save_strategy != SaveStrategy::no);
       if (save) checkpoint();
     }
     if (stopped_early_ && result_.checkpoint != checkpoint_path(t_.output_dir, state_.step)) checkpoint();
     if (t_.load_best_model_at_end && state_.best && state_.best_step != state_.step) {
       job_.weights.load(checkpoint_path(t_.output_dir, state_.best_step));
-      progress_.note(fmt::format("loaded the best checkpoint: step {}, {} {:.4f}", state_.best_step, t_.metric_for_best_model, *state_.best));
+      progress_.note(fmt::format("loaded the best checkpoint: step {}, {} {:.4f}", state_.best_step,
+                                 t_.metric_for_best_model, *state_.best));
     }
     return finish(start);
   }
 
  private:
-  static bool wants(bool by_steps, bool by_epoch, const std::optional<int64_t>& every, int64_t done, bool epoch_ends) {
+  static bool wants(bool by_steps, bool by_epoch, const std::optional<int64_t>& every, int64_t done,
+                    bool epoch_ends) {
     return (by_steps && every && done % *every == 0) || (by_epoch && epoch_ends);
   }
 
@@ -74,7 +83,9 @@ class Trainer {
     for (const DataRow* r : rows) targets += r->targets();
     LossSum sum;
     run_rows(job_.model, stream_, rows,
-             {.compute = compute_, .training = true, .recompute = t_.gradient_checkpointing,
+             {.compute = compute_,
+              .training = true,
+              .recompute = t_.gradient_checkpointing,
               .dropout_key = dropout_key(static_cast<uint64_t>(t_.seed), static_cast<uint64_t>(state_.step)),
               .gradient_scale = 1 / static_cast<double>(targets)},
              sum);
@@ -83,8 +94,9 @@ class Trainer {
       return false;
     }
     const double loss = sum.mean(), norm = optimizer_.gradient_norm(stream_);
-    const double rate = job_.learning_rate *
-                        schedule_factor(t_.lr_scheduler_type, state_.step, t_.warmup(plan_.total_steps()), plan_.total_steps(), job_.learning_rate);
+    const double rate = job_.learning_rate * schedule_factor(t_.lr_scheduler_type, state_.step,
+                                                             t_.warmup(plan_.total_steps()),
+                                                             plan_.total_steps(), job_.learning_rate);
     update(loss, norm, rate);
     ++state_.step;
     state_.tokens += sum.tokens;
@@ -106,18 +118,23 @@ class Trainer {
       return;
     }
     const Parameter* bad = optimizer_.non_finite(stream_);
-    const std::string what = bad ? fmt::format("the gradient of {}", bad->name) : fmt::format("the loss ({})", loss);
+    const std::string what =
+        bad ? fmt::format("the gradient of {}", bad->name) : fmt::format("the loss ({})", loss);
     optimizer_.clear_gradients();
     progress_.note(fmt::format("warning: step {} skipped: {} is not finite", state_.step + 1, what));
     if (++state_.skipped_in_a_row >= kSkippedSteps)
-      fail("{} steps in a row were not finite, last {}; lower training.learning_rate; the last good checkpoint is {}", kSkippedSteps, what,
-           result_.checkpoint.empty() ? "none" : result_.checkpoint.string());
+      fail(
+          "{} steps in a row were not finite, last {}; lower training.learning_rate; the last good "
+          "checkpoint is {}",
+          kSkippedSteps, what, result_.checkpoint.empty() ? "none" : result_.checkpoint.string());
   }
 
   void log(double norm, double rate, double tokens_per_second, double loss) {
     const int64_t every = t_.logging_interval(plan_.total_steps());
-    const bool due = state_.step % every == 0 || state_.step == plan_.total_steps() || (t_.logging_first_step && state_.step == 1);
-    progress_.update({.step = state_.step, .loss = loss, .tokens_per_second = tokens_per_second, .logged = due});
+    const bool due = state_.step % every == 0 || state_.step == plan_.total_steps() ||
+                     (t_.logging_first_step && state_.step == 1);
+    progress_.update(
+        {.step = state_.step, .loss = loss, .tokens_per_second = tokens_per_second, .logged = due});
     if (!due) return;
     metrics_->write({{"step", state_.step},
                      {"epoch", plan_.epoch_after(state_.step)},
@@ -159,7 +176,8 @@ class Trainer {
     state_.evals_without_gain = gain > t_.early_stopping_threshold ? 0 : state_.evals_without_gain + 1;
     if (t_.early_stopping_patience && state_.evals_without_gain >= *t_.early_stopping_patience) {
       stopped_early_ = true;
-      progress_.note(fmt::format("stopped early: {} has not improved for {} evaluations", t_.metric_for_best_model, state_.evals_without_gain));
+      progress_.note(fmt::format("stopped early: {} has not improved for {} evaluations",
+                                 t_.metric_for_best_model, state_.evals_without_gain));
     }
   }
 
@@ -168,7 +186,8 @@ class Trainer {
     const std::filesystem::path folder = checkpoint_path(t_.output_dir, state_.step);
     save_checkpoint(folder, state_, optimizer_, job_.weights, identity_);
     result_.checkpoint = folder;
-    if (t_.save_total_limit) prune_checkpoints(t_.output_dir, *t_.save_total_limit, state_.best ? state_.best_step : state_.step);
+    if (t_.save_total_limit)
+      prune_checkpoints(t_.output_dir, *t_.save_total_limit, state_.best ? state_.best_step : state_.step);
   }
 
   TrainResult interrupt(std::chrono::steady_clock::time_point start) {
@@ -212,6 +231,8 @@ double evaluate(Model& model, Stream& stream, DType compute, const Dataset& data
   return sum.mean();
 }
 
-TrainResult train(TrainJob& job, Stream& stream, DType compute) { return Trainer(job, stream, compute).run(); }
+TrainResult train(TrainJob& job, Stream& stream, DType compute) {
+  return Trainer(job, stream, compute).run();
+}
 
 }  // namespace ft

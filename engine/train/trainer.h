@@ -1,5 +1,5 @@
-// The run loop. It sees a model, the parameters to train, rows and settings; what the weights are saved as (an
-// adapter, a whole model) is the caller's, by two functions.
+// The run loop. It sees a model, the parameters to train, rows and settings; what the weights are saved as
+// (an adapter, a whole model) is the caller's, by two functions.
 #pragma once
 
 #include <atomic>
@@ -21,12 +21,12 @@ struct EvalSet {
 
 /// Writes or reads the trained weights as files of a folder that exists.
 struct WeightFiles {
-  std::function<void(const std::filesystem::path& folder)> save, load;
+  std::function<void(const std::filesystem::path&folder)> save, load;
 };
 
 struct TrainJob {
   const Experiment& experiment;
-  ConfigNode resolved;       // what resolved.yaml says
+  ConfigNode resolved;  // what resolved.yaml says
   Model& model;
   std::vector<Parameter*> trainables;
   const Dataset& train;
@@ -34,7 +34,7 @@ struct TrainJob {
   double learning_rate = 0;
   WeightFiles weights;
   std::string base_fingerprint;
-  std::filesystem::path resume_from;        // a checkpoint folder, or empty
+  std::filesystem::path resume_from;               // a checkpoint folder, or empty
   const std::atomic<bool>* interrupted = nullptr;  // Ctrl-C
 };
 

@@ -1,4 +1,5 @@
-// What must not change a single bit: threads, recompute, resume, how rows are grouped (decisions.md, first table).
+// What must not change a single bit: threads, recompute, resume, how rows are grouped (decisions.md, first
+// table).
 #include <gtest/gtest.h>
 
 #include "engine/train/checkpoint.h"
@@ -36,7 +37,8 @@ Outcome run(const std::string& name, const std::vector<std::string>& overrides =
   return outcome(f, out.path());
 }
 
-const std::vector<std::string> kCases = {"gpt2_c_attn", "gpt2_full", "llama_gqa_rslora", "qwen2_bias_all", "qwen3_full", "qwen3_lora"};
+const std::vector<std::string> kCases = {"gpt2_c_attn",    "gpt2_full",  "llama_gqa_rslora",
+                                         "qwen2_bias_all", "qwen3_full", "qwen3_lora"};
 
 class Bits : public testing::TestWithParam<std::string> {};
 
@@ -51,7 +53,8 @@ TEST_P(Bits, RecomputeDoesNotMatter) {
 }
 
 TEST_P(Bits, ResumeDoesNotMatter) {
-  const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3", "training.save_total_limit=9"};
+  const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3",
+                                          "training.save_total_limit=9"};
   const Outcome whole = run(GetParam(), often);
   const TemporaryFolder out;
   {
@@ -63,7 +66,8 @@ TEST_P(Bits, ResumeDoesNotMatter) {
   EXPECT_EQ(outcome(f, out.path(), out.path() / "checkpoint-6"), whole);
 }
 
-// must-not-happen 1: what is a batch and what is accumulated changes nothing, in the short last window either.
+// must-not-happen 1: what is a batch and what is accumulated changes nothing, in the short last window
+// either.
 TEST_P(Bits, AccumulationDoesNotMatter) {
   const auto split = [&](int batch, int accumulation) {
     return run(GetParam(), {fmt::format("training.per_device_train_batch_size={}", batch),
@@ -74,15 +78,16 @@ TEST_P(Bits, AccumulationDoesNotMatter) {
   EXPECT_EQ(split(1, 4), whole);
 }
 
-// must-not-happen 24: which rows share a pass changes neither loss nor gradients. The one exception is a tied weight
-// that is trained: it is read at two places, whose contributions are added in another order.
+// must-not-happen 24: which rows share a pass changes neither loss nor gradients. The one exception is a tied
+// weight that is trained: it is read at two places, whose contributions are added in another order.
 TEST_P(Bits, PackingDoesNotMatter) {
   const auto gradients = [&](int64_t pass_tokens) {
     Fixture f(GetParam());
     std::vector<const DataRow*> rows;
     for (const DataRow& r : f.train_rows.rows) rows.push_back(&r);
     LossSum sum;
-    run_rows(f.model(), f.stream, rows, {.training = true, .gradient_scale = 1 / 32.0, .pass_tokens = pass_tokens}, sum);
+    run_rows(f.model(), f.stream, rows,
+             {.training = true, .gradient_scale = 1 / 32.0, .pass_tokens = pass_tokens}, sum);
     std::vector<std::vector<double>> all = {{sum.loss}};
     const Parameter* tied = f.model().facts().tied ? f.model().head().weight.parameter : nullptr;
     for (const Parameter* p : f.adapter->trainables())

@@ -14,7 +14,8 @@ namespace ft::test {
 
 std::vector<std::string> fixture_cases() {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(fixture_folder())) names.push_back(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator(fixture_folder()))
+    names.push_back(entry.path().filename());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -29,10 +30,16 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-Fixture::Fixture(const std::string& name, DType compute_type, int threads, const std::vector<std::string>& overrides)
-    : folder(fixture_folder() / name), experiment(load_experiment(folder / "exp.yaml", overrides)),
-      expected(read_json_file(folder / "expected.json")), pool(threads), stream(CpuStream(pool)), compute(compute_type),
-      loaded(load_model(folder / "model", {.storage = experiment.model.dtype, .compute = compute_type}, stream)) {
+Fixture::Fixture(const std::string& name, DType compute_type, int threads,
+                 const std::vector<std::string>& overrides)
+    : folder(fixture_folder() / name),
+      experiment(load_experiment(folder / "exp.yaml", overrides)),
+      expected(read_json_file(folder / "expected.json")),
+      pool(threads),
+      stream(CpuStream(pool)),
+      compute(compute_type),
+      loaded(load_model(folder / "model", {.storage = experiment.model.dtype, .compute = compute_type},
+                        stream)) {
   const AttachOptions attach{.compute = compute, .seed = 42, .index = 0, .where = name};
   const ConfigNode& node = experiment.adapters.at(0);
   if (const ConfigNode* from = node.find("init_from")) {
@@ -41,7 +48,8 @@ Fixture::Fixture(const std::string& name, DType compute_type, int threads, const
     adapter = find_adapter_kind(node).make(node, "adapter", false);
     adapter->attach(model(), attach);
   }
-  const DatasetOptions options{.tokenizer = nullptr, .prompt_template = nullptr, .vocab = model().facts().vocab};
+  const DatasetOptions options{
+      .tokenizer = nullptr, .prompt_template = nullptr, .vocab = model().facts().vocab};
   train_rows = load_dataset(experiment.data.train, options);
   for (const NamedDataSet& set : experiment.data.eval) eval_rows.push_back(load_dataset(set.set, options));
 }
@@ -64,21 +72,32 @@ std::vector<double> Fixture::logits(const DataRow& row) {
   return values;
 }
 
-std::vector<Json> Fixture::train(const std::filesystem::path& output, const std::filesystem::path& resume_from,
-                                 int64_t interrupt_after) {
+std::vector<Json> Fixture::train(const std::filesystem::path& output,
+                                 const std::filesystem::path& resume_from, int64_t interrupt_after) {
   experiment.training.output_dir = output;
-  TrainJob job{.experiment = experiment, .resolved = to_resolved(experiment), .model = model(),
-               .trainables = adapter->trainables(), .train = train_rows, .eval = {},
+  TrainJob job{.experiment = experiment,
+               .resolved = to_resolved(experiment),
+               .model = model(),
+               .trainables = adapter->trainables(),
+               .train = train_rows,
+               .eval = {},
                .learning_rate = experiment.training.learning_rate.value_or(1e-3),
-               .weights = {}, .base_fingerprint = loaded.fingerprint, .resume_from = resume_from};
+               .weights = {},
+               .base_fingerprint = loaded.fingerprint,
+               .resume_from = resume_from};
   if (!eval_rows.empty()) job.eval.push_back({"eval_loss", &eval_rows[0]});
   job.weights.save = [&](const std::filesystem::path& f) {
-    if (full()) save_model(model(), f, DType::f32, model().facts().tied, [](const Slot& s) { return to_plain(*s.parameter); });
-    else save_adapter(*adapter, f, {"model", loaded.fingerprint, {}});
+    if (full())
+      save_model(model(), f, DType::f32, model().facts().tied,
+                 [](const Slot& s) { return to_plain(*s.parameter); });
+    else
+      save_adapter(*adapter, f, {"model", loaded.fingerprint, {}});
   };
   job.weights.load = [&](const std::filesystem::path& f) {
-    if (full()) reload_model(model(), f, stream);
-    else load_adapter_tensors(*adapter, f / "adapter_model.safetensors");
+    if (full())
+      reload_model(model(), f, stream);
+    else
+      load_adapter_tensors(*adapter, f / "adapter_model.safetensors");
   };
   std::atomic<bool> stop{false};
   job.interrupted = &stop;
@@ -115,7 +134,8 @@ std::vector<double> Fixture::file_order(const AdapterTensor& t, const std::vecto
 
 std::vector<double> Fixture::file_order(const Slot& slot, const std::vector<double>& plain) {
   for (const Linear* l : model().linears())
-    if (l->conv1d && &l->weight == &slot) return transposed(plain, slot.parameter->shape[0], slot.parameter->shape[1]);
+    if (l->conv1d && &l->weight == &slot)
+      return transposed(plain, slot.parameter->shape[0], slot.parameter->shape[1]);
   return plain;
 }
 

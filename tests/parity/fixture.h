@@ -1,5 +1,5 @@
-// A case of tests/fixtures/models (what Transformers and PEFT computed; layout in tests/fixtures/README.md), opened
-// by this engine in any compute type.
+// A case of tests/fixtures/models (what Transformers and PEFT computed; layout in tests/fixtures/README.md),
+// opened by this engine in any compute type.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +19,9 @@
 
 namespace ft::test {
 
-inline std::filesystem::path fixture_folder() { return std::filesystem::path(FT_SOURCE_DIR) / "tests/fixtures/models"; }
+inline std::filesystem::path fixture_folder() {
+  return std::filesystem::path(FT_SOURCE_DIR) / "tests/fixtures/models";
+}
 std::vector<std::string> fixture_cases();
 
 /// A folder of its own that is removed again.

@@ -1,5 +1,5 @@
-// Every family and every LoRA option against Transformers + PEFT: logits and gradients in double (so what differs is
-// a mistake, not rounding), then ten float32 steps, final tensors and greedy tokens.
+// Every family and every LoRA option against Transformers + PEFT: logits and gradients in double (so what
+// differs is a mistake, not rounding), then ten float32 steps, final tensors and greedy tokens.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -37,8 +37,10 @@ TEST_P(Parity, GradientsInDouble) {
   const Json& step = f.expected.at("steps")[0];
   LossSum sum;
   run_rows(f.model(), f.stream, f.rows(step.at("rows")),
-           {.compute = DType::f64, .training = true, .gradient_scale = 1 / step.at("targets").get<double>()}, sum);
-  // The reference's rotary angles are float32 and ours are formed a little differently; without RoPE it is 1e-15.
+           {.compute = DType::f64, .training = true, .gradient_scale = 1 / step.at("targets").get<double>()},
+           sum);
+  // The reference's rotary angles are float32 and ours are formed a little differently; without RoPE it is
+  // 1e-15.
   EXPECT_NEAR(sum.mean(), f.expected.at("losses_double")[0].get<double>(), 2e-8 * std::abs(sum.mean()));
   EXPECT_EQ(sum.targets, step.at("targets").get<int64_t>());
 
@@ -51,10 +53,12 @@ TEST_P(Parity, GradientsInDouble) {
     if (!t.frozen) compare("grad." + t.name, f.file_order(t, grad_to_plain(*t.parameter)));
   for (Slot* slot : f.model().slots()) {
     const std::string name = (f.full() ? "grad." : "fullgrad.") + slot->name;
-    if ((f.full() || whole) && tensors.find(name)) compare(name, f.file_order(*slot, grad_to_plain(*slot->parameter)));
+    if ((f.full() || whole) && tensors.find(name))
+      compare(name, f.file_order(*slot, grad_to_plain(*slot->parameter)));
   }
   int64_t wanted = 0;
-  for (const TensorInfo& t : tensors.tensors()) wanted += t.name.starts_with("grad.") || t.name.starts_with("fullgrad.");
+  for (const TensorInfo& t : tensors.tensors())
+    wanted += t.name.starts_with("grad.") || t.name.starts_with("fullgrad.");
   EXPECT_EQ(compared, wanted) << "every reference gradient has its counterpart";
 }
 
@@ -76,16 +80,20 @@ TEST_P(Parity, TenStepsAndFinalTensors) {
   EXPECT_EQ(step, 10);
 
   const std::string file = f.full() ? "model.safetensors" : "adapter_model.safetensors";
-  const SafetensorsFile ours(out.path() / "checkpoint-10" / file), initial(f.folder / (f.full() ? "model" : "adapter_init") / file),
+  const SafetensorsFile ours(out.path() / "checkpoint-10" / file),
+      initial(f.folder / (f.full() ? "model" : "adapter_init") / file),
       reference(f.folder / (f.full() ? "model_final" : "adapter_final") / file);
   EXPECT_EQ(ours.tensors().size(), reference.tensors().size());
   for (const TensorInfo& info : reference.tensors()) {
-    std::vector<float> got = read_tensor(ours, info.name), want = read_tensor(reference, info.name), start = read_tensor(initial, info.name);
+    std::vector<float> got = read_tensor(ours, info.name), want = read_tensor(reference, info.name),
+                       start = read_tensor(initial, info.name);
     ASSERT_EQ(ours.find(info.name)->shape, info.shape) << info.name;
     double difference = 0, moved = 0;
     for (size_t k = 0; k < want.size(); ++k) {
       // A key bias without RoPE has no gradient but noise, which Adam turns into steps.
-      if (info.name.find("c_attn") != std::string::npos && info.name.ends_with("bias") && k >= want.size() / 3 && k < 2 * want.size() / 3) continue;
+      if (info.name.find("c_attn") != std::string::npos && info.name.ends_with("bias") &&
+          k >= want.size() / 3 && k < 2 * want.size() / 3)
+        continue;
       difference += std::pow(static_cast<double>(got[k]) - want[k], 2);
       moved += std::pow(static_cast<double>(want[k]) - start[k], 2);
     }
@@ -101,11 +109,13 @@ TEST_P(Parity, GreedyTokens) {
     options.repetition_penalty = entry.at("repetition_penalty").get<double>();
     options.ignore_eos = true;
     const std::vector<std::vector<int32_t>> prompts = {entry.at("input_ids").get<std::vector<int32_t>>()};
-    EXPECT_EQ(generate(f.model(), f.stream, f.compute, prompts, options)[0].ids, entry.at("ids").get<std::vector<int32_t>>());
+    EXPECT_EQ(generate(f.model(), f.stream, f.compute, prompts, options)[0].ids,
+              entry.at("ids").get<std::vector<int32_t>>());
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, Parity, testing::ValuesIn(fixture_cases()), [](const auto& p) { return p.param; });
+INSTANTIATE_TEST_SUITE_P(Fixtures, Parity, testing::ValuesIn(fixture_cases()),
+                         [](const auto& p) { return p.param; });
 
 }  // namespace
 }  // namespace ft::test

@@ -1,5 +1,5 @@
-// The subcommands of the program, one file each. A callback throws ft::Error or ft::InputError; main() turns it into
-// a line on stderr and an exit code.
+// The subcommands of the program, one file each. A callback throws ft::Error or ft::InputError; main() turns
+// it into a line on stderr and an exit code.
 #pragma once
 
 namespace CLI {

@@ -28,7 +28,9 @@ constexpr DType kCompute = DType::f32;
 class ExperimentRun {
  public:
   explicit ExperimentRun(const RunOptions& options)
-      : options_(options), e_(load_experiment(options.yaml, options.overrides)), session_(e_.device, options.threads) {}
+      : options_(options),
+        e_(load_experiment(options.yaml, options.overrides)),
+        session_(e_.device, options.threads) {}
 
   int run() {
     refuse_unsupported();
@@ -45,16 +47,24 @@ class ExperimentRun {
     make_resolved();
     if (checkpoint.empty()) write_text_file(t.output_dir / "resolved.yaml", to_yaml(resolved_));
 
-    const std::vector<std::string> before = checkpoint.empty() ? samples("before training") : std::vector<std::string>();
-    TrainJob job{.experiment = e_, .resolved = resolved_, .model = *loaded_.model, .trainables = adapter_->trainables(),
-                 .train = train_, .eval = eval_sets(), .learning_rate = learning_rate_,
+    const std::vector<std::string> before =
+        checkpoint.empty() ? samples("before training") : std::vector<std::string>();
+    TrainJob job{.experiment = e_,
+                 .resolved = resolved_,
+                 .model = *loaded_.model,
+                 .trainables = adapter_->trainables(),
+                 .train = train_,
+                 .eval = eval_sets(),
+                 .learning_rate = learning_rate_,
                  .weights = {[this](const std::filesystem::path& f) { save_weights(f); },
                              [this](const std::filesystem::path& f) { load_weights(f); }},
-                 .base_fingerprint = loaded_.fingerprint, .resume_from = checkpoint, .interrupted = options_.interrupted};
+                 .base_fingerprint = loaded_.fingerprint,
+                 .resume_from = checkpoint,
+                 .interrupted = options_.interrupted};
     const TrainResult result = train(job, session_.stream(), kCompute);
     if (result.interrupted) {
-      fmt::print(stderr, "interrupted after step {}; saved {}\ngo on with: ftengine run {} --resume\n", result.steps,
-                 result.checkpoint.string(), options_.yaml.string());
+      fmt::print(stderr, "interrupted after step {}; saved {}\ngo on with: ftengine run {} --resume\n",
+                 result.steps, result.checkpoint.string(), options_.yaml.string());
       return 130;
     }
     save_weights(t.output_dir);
@@ -66,11 +76,17 @@ class ExperimentRun {
  private:
   void refuse_unsupported() const {
     if (e_.model.task_type != TaskType::causal_lm)
-      bad_input("{}: model.task_type: {} is not supported; use CAUSAL_LM", e_.yaml.string(), name_of(e_.model.task_type));
-    if (e_.adapters.size() > 1) bad_input("{}: adapter: one method at a time is supported, the list has {}", e_.yaml.string(), e_.adapters.size());
-    if (!e_.trainable.empty()) bad_input("{}: trainable: training by name is not supported; use adapter.peft_type", e_.yaml.string());
-    if (e_.training.bf16 || e_.training.fp16) bad_input("{}: training.bf16 and fp16 are for CUDA; the CPU computes in float32", e_.yaml.string());
-    if (e_.training.loraplus_lr_ratio) bad_input("{}: training.loraplus_lr_ratio is not supported", e_.yaml.string());
+      bad_input("{}: model.task_type: {} is not supported; use CAUSAL_LM", e_.yaml.string(),
+                name_of(e_.model.task_type));
+    if (e_.adapters.size() > 1)
+      bad_input("{}: adapter: one method at a time is supported, the list has {}", e_.yaml.string(),
+                e_.adapters.size());
+    if (!e_.trainable.empty())
+      bad_input("{}: trainable: training by name is not supported; use adapter.peft_type", e_.yaml.string());
+    if (e_.training.bf16 || e_.training.fp16)
+      bad_input("{}: training.bf16 and fp16 are for CUDA; the CPU computes in float32", e_.yaml.string());
+    if (e_.training.loraplus_lr_ratio)
+      bad_input("{}: training.loraplus_lr_ratio is not supported", e_.yaml.string());
   }
 
   std::filesystem::path init_from() const {
@@ -81,7 +97,8 @@ class ExperimentRun {
 
   // The method's own fields, before anything large is opened.
   void check_adapters() {
-    if (e_.adapters.empty()) bad_input("{}: no adapter; write adapter: {{peft_type: LORA}} or another method", e_.yaml.string());
+    if (e_.adapters.empty())
+      bad_input("{}: no adapter; write adapter: {{peft_type: LORA}} or another method", e_.yaml.string());
     const std::filesystem::path from = init_from();
     const ConfigNode config = from.empty() ? adapter_node() : read_adapter_config(from);
     const AdapterKind& kind = find_adapter_kind(config);
@@ -91,9 +108,15 @@ class ExperimentRun {
   }
 
   std::filesystem::path find_checkpoint() const {
-    if (!options_.resume_from.empty()) return options_.resume_from;
+    if (!options_.resume_from.empty()) {
+      if (!is_checkpoint(options_.resume_from))
+        bad_input("{}: not a checkpoint; give a checkpoint-N folder, or --resume alone for the newest",
+                  options_.resume_from.string());
+      return options_.resume_from;
+    }
     const auto all = list_checkpoints(e_.training.output_dir);
-    if (all.empty()) bad_input("{}: no checkpoint to resume from; start without --resume", e_.training.output_dir.string());
+    if (all.empty())
+      bad_input("{}: no checkpoint to resume from; start without --resume", e_.training.output_dir.string());
     return all.back();
   }
 
@@ -109,20 +132,31 @@ class ExperimentRun {
       template_ = open_template(e_.data.prompt_template, tokenizer_);
     }
     const ModelFacts& facts = loaded_.model->facts();
-    DatasetOptions o{.tokenizer = tokenizer_, .prompt_template = template_, .train_on = e_.data.train_on,
-                     .max_length = e_.data.max_length.value_or(facts.position_limit), .truncation = e_.data.truncation,
-                     .on_bad_row = e_.data.on_bad_row, .vocab = facts.vocab};
+    DatasetOptions o{.tokenizer = tokenizer_,
+                     .prompt_template = template_,
+                     .train_on = e_.data.train_on,
+                     .max_length = e_.data.max_length.value_or(facts.position_limit),
+                     .truncation = e_.data.truncation,
+                     .on_bad_row = e_.data.on_bad_row,
+                     .vocab = facts.vocab};
     train_ = load_dataset(e_.data.train, o);
-    if (e_.data.eval_fraction > 0) evals_.push_back({"", split_off(train_, e_.data.eval_fraction, static_cast<uint64_t>(e_.training.seed))});
+    if (e_.data.eval_fraction > 0)
+      evals_.push_back(
+          {"", split_off(train_, e_.data.eval_fraction, static_cast<uint64_t>(e_.training.seed))});
     for (const NamedDataSet& s : e_.data.eval) evals_.push_back({s.name, load_dataset(s.set, o)});
   }
 
   void open_model() {
-    loaded_ = load_model(e_.model.path, {.storage = e_.model.dtype, .compute = kCompute, .dropout = e_.model.dropout}, session_.stream());
+    loaded_ = load_model(e_.model.path,
+                         {.storage = e_.model.dtype, .compute = kCompute, .dropout = e_.model.dropout},
+                         session_.stream());
   }
 
   void attach_adapter() {
-    const AttachOptions attach{.compute = kCompute, .seed = static_cast<uint64_t>(e_.training.seed), .index = 0, .where = adapter_where_};
+    const AttachOptions attach{.compute = kCompute,
+                               .seed = static_cast<uint64_t>(e_.training.seed),
+                               .index = 0,
+                               .where = adapter_where_};
     const std::filesystem::path from = init_from();
     if (!from.empty()) {
       adapter_ = load_adapter(from, *loaded_.model, loaded_.fingerprint, attach);
@@ -145,24 +179,36 @@ class ExperimentRun {
     int64_t total = base;
     if (!full())
       for (const AdapterTensor& t : adapter_->tensors())
-        if (t.parameter->shape.rank() == 2 && t.parameter->layout == Parameter::Layout::plain) total += t.parameter->numel();
+        if (t.parameter->shape.rank() == 2 && t.parameter->layout == Parameter::Layout::plain)
+          total += t.parameter->numel();
     const DataReport& d = train_.report;
-    fmt::print(stderr, "ftengine {} on cpu ({}, {} threads)\n", version_number(), instruction_set(), session_.threads());
-    fmt::print(stderr, "model    {}: {}, {} parameters, frozen ones as {} ({})\n", e_.model.path.filename().string(), loaded_.model->facts().model_type,
-               with_commas(base), dtype_name(loaded_.storage), human_bytes(static_cast<double>(bytes)));
-    fmt::print(stderr, "adapter  {}: trainable {} of {} ({:.3f} %), stored {} ({})\n", adapter_->peft_type(), with_commas(trained), with_commas(total),
-               100.0 * static_cast<double>(trained) / static_cast<double>(total), with_commas(full() ? base : stored),
+    fmt::print(stderr, "ftengine {} on cpu ({}, {} threads)\n", version_number(), instruction_set(),
+               session_.threads());
+    fmt::print(stderr, "model    {}: {}, {} parameters, frozen ones as {} ({})\n",
+               e_.model.path.filename().string(), loaded_.model->facts().model_type, with_commas(base),
+               dtype_name(loaded_.storage), human_bytes(static_cast<double>(bytes)));
+    fmt::print(stderr, "adapter  {}: trainable {} of {} ({:.3f} %), stored {} ({})\n", adapter_->peft_type(),
+               with_commas(trained), with_commas(total),
+               100.0 * static_cast<double>(trained) / static_cast<double>(total),
+               with_commas(full() ? base : stored),
                human_bytes(4.0 * static_cast<double>(full() ? base : stored)));
-    fmt::print(stderr, "data     {} rows, {} tokens, {} of them targets, longest {}{}\n", with_commas(d.rows), with_commas(d.tokens),
-               with_commas(d.targets), d.longest, template_ ? ", template " + template_->name() : "");
-    if (d.cut) fmt::print(stderr, "warning: {} samples were longer than data.max_length and were cut\n", d.cut);
-    if (d.dropped) fmt::print(stderr, "warning: {} samples were longer than data.max_length and were dropped\n", d.dropped);
+    fmt::print(stderr, "data     {} rows, {} tokens, {} of them targets, longest {}{}\n", with_commas(d.rows),
+               with_commas(d.tokens), with_commas(d.targets), d.longest,
+               template_ ? ", template " + template_->name() : "");
+    if (d.cut)
+      fmt::print(stderr, "warning: {} samples were longer than data.max_length and were cut\n", d.cut);
+    if (d.dropped)
+      fmt::print(stderr, "warning: {} samples were longer than data.max_length and were dropped\n",
+                 d.dropped);
     if (d.skipped) fmt::print(stderr, "warning: {} bad rows were skipped\n", d.skipped);
     if (d.without_target)
-      fmt::print(stderr, "warning: {} rows have nothing to learn (no target left) and were left out; first lines: {}\n", d.without_target,
-                 fmt::join(d.without_target_lines, ", "));
+      fmt::print(
+          stderr,
+          "warning: {} rows have nothing to learn (no target left) and were left out; first lines: {}\n",
+          d.without_target, fmt::join(d.without_target_lines, ", "));
     for (const auto& [name, set] : evals_)
-      fmt::print(stderr, "eval     {}{} rows, {} targets\n", name.empty() ? "" : name + ": ", with_commas(set.report.rows), with_commas(set.report.targets));
+      fmt::print(stderr, "eval     {}{} rows, {} targets\n", name.empty() ? "" : name + ": ",
+                 with_commas(set.report.rows), with_commas(set.report.targets));
   }
 
   // resolved.yaml: running it again repeats the run.
@@ -173,7 +219,9 @@ class ExperimentRun {
       ConfigNode adapter = ConfigNode::map();
       const nlohmann::ordered_json config = adapter_->config_json("");
       for (const auto& [key, value] : config.items()) {
-        if (value.is_null() || key == "base_model_name_or_path" || key == "inference_mode" || key == "task_type") continue;
+        if (value.is_null() || key == "base_model_name_or_path" || key == "inference_mode" ||
+            key == "task_type")
+          continue;
         adapter.set(key, from_json(nlohmann::ordered_json(value), nullptr));
       }
       r.adapters = {adapter};
@@ -190,52 +238,65 @@ class ExperimentRun {
 
   std::vector<EvalSet> eval_sets() const {
     std::vector<EvalSet> sets;
-    for (const auto& [name, set] : evals_) sets.push_back({name.empty() ? "eval_loss" : "eval_" + name + "_loss", &set});
+    for (const auto& [name, set] : evals_)
+      sets.push_back({name.empty() ? "eval_loss" : "eval_" + name + "_loss", &set});
     return sets;
   }
 
   void save_weights(const std::filesystem::path& folder) {
     if (full()) {
-      save_model(*loaded_.model, folder, DType::f32, loaded_.model->facts().tied, [](const Slot& s) { return to_plain(*s.parameter); });
+      save_model(*loaded_.model, folder, DType::f32, loaded_.model->facts().tied,
+                 [](const Slot& s) { return to_plain(*s.parameter); });
       return;
     }
     nlohmann::ordered_json rendering;
     if (template_) {
-      rendering["template"] = e_.data.prompt_template.is_null() ? nlohmann::ordered_json(template_->name()) : to_json(e_.data.prompt_template);
-      rendering["stop_ids"] = std::vector<int32_t>(template_->stop_ids().begin(), template_->stop_ids().end());
+      rendering["template"] = e_.data.prompt_template.is_null() ? nlohmann::ordered_json(template_->name())
+                                                                : to_json(e_.data.prompt_template);
+      rendering["stop_ids"] =
+          std::vector<int32_t>(template_->stop_ids().begin(), template_->stop_ids().end());
     }
     save_adapter(*adapter_, folder, {e_.model.path.string(), loaded_.fingerprint, rendering});
   }
 
   void load_weights(const std::filesystem::path& folder) {
-    if (full()) reload_model(*loaded_.model, folder, session_.stream());
-    else load_adapter_tensors(*adapter_, folder / "adapter_model.safetensors");
+    if (full())
+      reload_model(*loaded_.model, folder, session_.stream());
+    else
+      load_adapter_tensors(*adapter_, folder / "adapter_model.safetensors");
   }
 
   // What makes the folder serve alone with its base: the tokenizer, and how to generate.
   void save_companions(const std::filesystem::path& folder) const {
     if (tokenizer_ && e_.model.is_gguf()) tokenizer_->write_tokenizer_json(folder);
     if (e_.model.is_gguf()) return;
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "chat_template.jinja",
-                             "generation_config.json"})
-      if (std::filesystem::exists(e_.model.path / name)) write_text_file(folder / name, read_text_file(e_.model.path / name));
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                             "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json"})
+      if (std::filesystem::exists(e_.model.path / name))
+        write_text_file(folder / name, read_text_file(e_.model.path / name));
   }
 
   std::vector<std::string> samples(const std::string& when) {
     if (e_.generation.prompts.empty() || !template_) return {};
     std::vector<std::vector<int32_t>> prompts;
-    for (const std::string& p : e_.generation.prompts) prompts.push_back(template_->render_prompt({.system = e_.generation.system.value_or(""), .instruction = p, .input = "", .output = ""}));
-    const GenerationOptions options =
-        resolve_generation(e_.generation, e_.model.is_gguf() ? FolderGeneration{} : read_folder_generation(e_.model.path), template_->stop_ids());
+    for (const std::string& p : e_.generation.prompts)
+      prompts.push_back(template_->render_prompt(
+          {.system = e_.generation.system.value_or(""), .instruction = p, .input = "", .output = ""}));
+    const GenerationOptions options = resolve_generation(
+        e_.generation, e_.model.is_gguf() ? FolderGeneration{} : read_folder_generation(e_.model.path),
+        template_->stop_ids());
     fmt::print(stderr, "samples  {} answers {} ...\n", prompts.size(), when);
     std::vector<std::string> texts;
-    for (const Answer& a : generate_text(*loaded_.model, session_.stream(), kCompute, tokenizer_, prompts, options)) texts.push_back(a.text);
+    for (const Answer& a :
+         generate_text(*loaded_.model, session_.stream(), kCompute, tokenizer_, prompts, options))
+      texts.push_back(a.text);
     return texts;
   }
 
   void finish(const TrainResult& result, const std::vector<std::string>& before) {
     std::vector<std::pair<std::string, double>> evals;
-    for (const EvalSet& s : eval_sets()) evals.emplace_back(s.metric, evaluate(*loaded_.model, session_.stream(), kCompute, *s.data));
+    for (const EvalSet& s : eval_sets())
+      evals.emplace_back(s.metric, evaluate(*loaded_.model, session_.stream(), kCompute, *s.data));
     const std::vector<std::string> after = samples("after training");
     for (size_t i = 0; i < after.size(); ++i) {
       fmt::print("\n? {}\n", e_.generation.prompts[i]);
@@ -245,13 +306,17 @@ class ExperimentRun {
     if (!after.empty()) fmt::print("\n");
     for (const auto& [metric, value] : evals) fmt::print("{} {:.4f}\n", metric, value);
     std::fflush(stdout);
-    const std::string dir = std::filesystem::proximate(e_.training.output_dir).string(), model = e_.model.path.string();
-    fmt::print(stderr, "\n{} steps in {}, {:.0f} tokens/s, peak memory {}\n", result.steps, human_time(result.seconds), result.tokens_per_second,
+    const std::string dir = std::filesystem::proximate(e_.training.output_dir).string(),
+                      model = e_.model.path.string();
+    fmt::print(stderr, "\n{} steps in {}, {:.0f} tokens/s, peak memory {}\n", result.steps,
+               human_time(result.seconds), result.tokens_per_second,
                human_bytes(static_cast<double>(peak_resident_bytes())));
     if (full()) {
       fmt::print(stderr, "model: {}\nask it: ftengine generate --model {} --prompt \"...\"\n", dir, dir);
     } else {
-      fmt::print(stderr, "adapter: {}\nask it: ftengine generate --model {} --adapter {} --prompt \"...\"\nmerge:  ftengine merge --model {} --adapter {} --out merged\n",
+      fmt::print(stderr,
+                 "adapter: {}\nask it: ftengine generate --model {} --adapter {} --prompt \"...\"\nmerge:  "
+                 "ftengine merge --model {} --adapter {} --out merged\n",
                  dir, model, dir, model, dir);
     }
   }
@@ -277,6 +342,8 @@ class ExperimentRun {
 
 }  // namespace
 
-int run_experiment(const RunOptions& options) { return ExperimentRun(options).run(); }
+int run_experiment(const RunOptions& options) {
+  return ExperimentRun(options).run();
+}
 
 }  // namespace ft

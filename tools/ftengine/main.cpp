@@ -12,9 +12,10 @@ int exit_code = 0;
 }
 
 int main(int argc, char** argv) {
-  CLI::App app("Fine-tunes transformer language models parameter-efficiently, on the CPU, from a YAML file.\n"
-               "Start with `ftengine run exp.yaml`; `ftengine COMMAND --help` explains each command.",
-               "ftengine");
+  CLI::App app(
+      "Fine-tunes transformer language models parameter-efficiently, on the CPU, from a YAML file.\n"
+      "Start with `ftengine run exp.yaml`; `ftengine COMMAND --help` explains each command.",
+      "ftengine");
   app.set_version_flag("--version", [] { return ft::version_text(); });
   app.require_subcommand(1);
   app.footer("Exit codes: 0 done, 1 the run failed, 2 bad input, 130 interrupted after a clean checkpoint.");
@@ -40,7 +41,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "error: {}\n", e.what());
     return 2;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "error: out of memory; use a smaller model, a shorter data.max_length, or model.dtype: bfloat16\n");
+    fmt::print(
+        stderr,
+        "error: out of memory; use a smaller model, a shorter data.max_length, or model.dtype: bfloat16\n");
     return 1;
   } catch (const std::exception& e) {
     fmt::print(stderr, "error: {}\n", e.what());

@@ -1,10 +1,10 @@
-// ftengine run: from exp.yaml to an adapter. The order is that of what can fail cheaply: configuration, output
-// folder, tokenizer and data, model, adapter; then samples before, training, samples after.
+// ftengine run: from exp.yaml to an adapter. The order is that of what can fail cheaply: configuration,
+// output folder, tokenizer and data, model, adapter; then samples before, training, samples after.
 #include <CLI/CLI.hpp>
 
+#include <unistd.h>
 #include <csignal>
 #include <cstdio>
-#include <unistd.h>
 
 #include "tools/ftengine/commands.h"
 #include "tools/ftengine/experiment_run.h"
@@ -29,14 +29,20 @@ struct Options {
 }  // namespace
 
 void register_run(CLI::App& app) {
-  CLI::App* c = app.add_subcommand("run", "train what a YAML file describes and leave the adapter in its output_dir");
+  CLI::App* c =
+      app.add_subcommand("run", "train what a YAML file describes and leave the adapter in its output_dir");
   auto o = std::make_shared<Options>();
   c->add_option("yaml", o->yaml, "the experiment, e.g. configs/quickstart.yaml")->required();
-  c->add_option("--set", o->run.overrides, "KEY.PATH=VALUE: override any key, e.g. --set training.learning_rate=1e-4")->allow_extra_args(false);
-  CLI::Option* resume = c->add_option("--resume", o->resume, "go on from the newest checkpoint of output_dir, or from the one named")->expected(0, 1);
+  c->add_option("--set", o->run.overrides,
+                "KEY.PATH=VALUE: override any key, e.g. --set training.learning_rate=1e-4")
+      ->allow_extra_args(false);
+  CLI::Option* resume = c->add_option("--resume", o->resume,
+                                      "go on from the newest checkpoint of output_dir, or from the one named")
+                            ->expected(0, 1);
   c->add_flag("--overwrite", o->run.overwrite, "replace what an earlier run left in output_dir");
   c->add_flag("--dry-run", o->run.dry_run, "load and check everything, train nothing");
-  c->add_option("--threads", o->run.threads, "threads (default: all processors, or FT_NUM_THREADS)")->check(CLI::Range(1, 1024));
+  c->add_option("--threads", o->run.threads, "threads (default: all processors, or FT_NUM_THREADS)")
+      ->check(CLI::Range(1, 1024));
   c->callback([o, resume] {
     o->run.yaml = o->yaml;
     o->run.resume = resume->count() > 0;

@@ -9,7 +9,8 @@ namespace {
 
 Stream make_stream(const std::string& device, ThreadPool& pool) {
   if (device == "auto" || device == "cpu") return Stream(CpuStream(pool));
-  if (device.starts_with("cuda")) bad_input("device: {}: this binary is built for the CPU; use device: cpu or auto", device);
+  if (device.starts_with("cuda"))
+    bad_input("device: {}: this binary is built for the CPU; use device: cpu or auto", device);
   bad_input("device: {}: expected auto or cpu", device);
 }
 
@@ -18,7 +19,8 @@ Stream make_stream(const std::string& device, ThreadPool& pool) {
 Session::Session(const std::string& device, int threads)
     : pool_(threads > 0 ? threads : ThreadPool::default_threads()), stream_(make_stream(device, pool_)) {}
 
-std::shared_ptr<const Template> open_template(const ConfigNode& node, std::shared_ptr<const Tokenizer> tokenizer) {
+std::shared_ptr<const Template> open_template(const ConfigNode& node,
+                                              std::shared_ptr<const Tokenizer> tokenizer) {
   if (node.is_null()) return Template::make(default_template(*tokenizer), tokenizer);
   if (node.is_string()) {
     try {

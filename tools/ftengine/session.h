@@ -17,7 +17,8 @@
 
 namespace ft {
 
-/// The device of a run: threads and a stream on them. `device`: auto or cpu; what this binary lacks is refused.
+/// The device of a run: threads and a stream on them. `device`: auto or cpu; what this binary lacks is
+/// refused.
 class Session {
  public:
   explicit Session(const std::string& device = "auto", int threads = 0);
@@ -29,8 +30,10 @@ class Session {
   Stream stream_;
 };
 
-/// `node`: null (the default), a name, or an inline mapping {prompt, completion_suffix}. Throws ft::InputError.
-std::shared_ptr<const Template> open_template(const ConfigNode& node, std::shared_ptr<const Tokenizer> tokenizer);
+/// `node`: null (the default), a name, or an inline mapping {prompt, completion_suffix}. Throws
+/// ft::InputError.
+std::shared_ptr<const Template> open_template(const ConfigNode& node,
+                                              std::shared_ptr<const Tokenizer> tokenizer);
 
 /// The template that an adapter folder's ftengine.json records; null if there is none.
 ConfigNode recorded_template(const std::filesystem::path& adapter);

@@ -14,8 +14,12 @@
 
 namespace ft {
 
-std::string version_number() { return FT_VERSION; }
-std::string commit() { return FT_COMMIT; }
+std::string version_number() {
+  return FT_VERSION;
+}
+std::string commit() {
+  return FT_COMMIT;
+}
 
 std::string version_text() {
   return fmt::format(
