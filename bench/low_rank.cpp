@@ -1,5 +1,5 @@
-// The thin products of LoRA beside the sgemm of OpenBLAS and BLIS on the same operands: GFLOP/s, one thread by
-// processor time, several by the clock on the wall; least time of the rounds.
+// The thin products of LoRA beside the sgemm of OpenBLAS and BLIS on the same operands: GFLOP/s, one thread
+// by processor time, several by the clock on the wall; least time of the rounds.
 //
 //   bench_low_rank [threads] [rounds]
 #include <time.h>
@@ -56,34 +56,50 @@ int run(int argc, char** argv) {
     for (const int64_t T : {90, 720}) {
       for (const int64_t r : {1, 4, 8, 16, 64}) {
         // The wide operand lies in huge pages, as activations do.
-        auto* x = static_cast<float*>(allocate_host(static_cast<size_t>(T * C) * sizeof(float), MemoryClass::activations));
+        auto* x = static_cast<float*>(
+            allocate_host(static_cast<size_t>(T * C) * sizeof(float), MemoryClass::activations));
         std::ranges::copy(numbers(T * C), x);
         std::vector<float> w = numbers(r * C), u = numbers(T * r);
         std::vector<int32_t> bounds;
         for (int64_t t = 0; t <= T; t += 90) bounds.push_back(static_cast<int32_t>(t));
         const Segments segments = {bounds.data(), static_cast<int32_t>(bounds.size()) - 1};
         const double flops = 2.0 * static_cast<double>(T) * static_cast<double>(C) * static_cast<double>(r);
-        const auto line = [&](const char* name, const std::function<void()>& ours, const std::function<void(const Rival&)>& theirs) {
-          std::printf("%-9s %6ld %5ld %3ld", name, static_cast<long>(T), static_cast<long>(C), static_cast<long>(r));
+        const auto line = [&](const char* name, const std::function<void()>& ours,
+                              const std::function<void(const Rival&)>& theirs) {
+          std::printf("%-9s %6ld %5ld %3ld", name, static_cast<long>(T), static_cast<long>(C),
+                      static_cast<long>(r));
           std::printf(" %9.1f", flops / least_seconds(threads, rounds, flops, ours) * 1e-9);
           for (const Rival& rival : rivals) {
-            std::printf(" %9.1f", flops / least_seconds(threads, rounds, flops, [&] { theirs(rival); }) * 1e-9);
+            std::printf(" %9.1f",
+                        flops / least_seconds(threads, rounds, flops, [&] { theirs(rival); }) * 1e-9);
           }
           std::printf("\n");
           std::fflush(stdout);
         };
-        line("down", [&] { low_rank_down(stream, {T, r, C, x, C, w.data(), 1, u.data()}); },
-             [&](const Rival& s) { s.product(false, true, T, r, C, x, C, w.data(), C, false, u.data(), r); });
+        line(
+            "down",
+            [&] {
+              low_rank_down(stream, {T, r, C, x, C, w.data(), 1, u.data()});
+            },
+            [&](const Rival& s) { s.product(false, true, T, r, C, x, C, w.data(), C, false, u.data(), r); });
         std::fill(u.begin(), u.end(), 0.01f);
-        line("up", [&] { low_rank_up(stream, {T, r, C, u.data(), w.data(), 1e-3f, x, C, true}); },
-             [&](const Rival& s) { s.product(false, false, T, C, r, u.data(), r, w.data(), C, true, x, C); });
-        line("grad", [&] { low_rank_grad(stream, {segments, r, C, u.data(), x, C, 1e-3f, w.data()}); },
-             [&](const Rival& s) {
-               for (int32_t i = 0; i < segments.count; ++i) {
-                 const int64_t t = bounds[static_cast<size_t>(i)];
-                 s.product(true, false, r, C, 90, u.data() + t * r, r, x + t * C, C, true, w.data(), C);
-               }
-             });
+        line(
+            "up",
+            [&] {
+              low_rank_up(stream, {T, r, C, u.data(), w.data(), 1e-3f, x, C, true});
+            },
+            [&](const Rival& s) { s.product(false, false, T, C, r, u.data(), r, w.data(), C, true, x, C); });
+        line(
+            "grad",
+            [&] {
+              low_rank_grad(stream, {segments, r, C, u.data(), x, C, 1e-3f, w.data()});
+            },
+            [&](const Rival& s) {
+              for (int32_t i = 0; i < segments.count; ++i) {
+                const int64_t t = bounds[static_cast<size_t>(i)];
+                s.product(true, false, r, C, 90, u.data() + t * r, r, x + t * C, C, true, w.data(), C);
+              }
+            });
         free_host(x, static_cast<size_t>(T * C) * sizeof(float), MemoryClass::activations);
       }
     }
@@ -94,4 +110,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace ft::bench
 
-int main(int argc, char** argv) { return ft::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  return ft::bench::run(argc, argv);
+}

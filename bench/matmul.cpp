@@ -2,10 +2,12 @@
 //
 //   bench_matmul [--threads 1,2] [--kind forward,grad_input,grad_weight] [--dtype float32] [--mkl FOLDER] …
 //
-// Per shape all candidates run in turn, round after round, so that a busy machine slows them alike; one thread is timed
-// by its processor time, several by the clock on the wall. Figures are medians of the rounds, the ratio is the median over rounds of (best rival's time / our time) in the same round. Weights are taken in
-// turn from copies that together exceed the last-level cache, as in a model's step. Every result is checked against
-// the first rival's. `--kind few` prints GB/s of stored weights for 1 to 8 rows beside the speed of plain reading.
+// Per shape all candidates run in turn, round after round, so that a busy machine slows them alike; one
+// thread is timed by its processor time, several by the clock on the wall. Figures are medians of the rounds,
+// the ratio is the median over rounds of (best rival's time / our time) in the same round. Weights are taken
+// in turn from copies that together exceed the last-level cache, as in a model's step. Every result is
+// checked against the first rival's. `--kind few` prints GB/s of stored weights for 1 to 8 rows beside the
+// speed of plain reading.
 #include <sys/mman.h>
 #include <time.h>
 
@@ -28,9 +30,10 @@ struct Layer {
   int64_t outputs, inputs;
   bool head = false;
 };
-constexpr Layer kLayers[] = {{2304, 768},  {768, 768},          {3072, 768},  {768, 3072},  {576, 576},
-                             {192, 576},   {1536, 576},         {576, 1536},  {2048, 1024}, {1024, 1024},
-                             {1024, 2048}, {3072, 1024},        {1024, 3072}, {49152, 576, true}, {151936, 1024, true}};
+constexpr Layer kLayers[] = {{2304, 768},  {768, 768},         {3072, 768},         {768, 3072},
+                             {576, 576},   {192, 576},         {1536, 576},         {576, 1536},
+                             {2048, 1024}, {1024, 1024},       {1024, 2048},        {3072, 1024},
+                             {1024, 3072}, {49152, 576, true}, {151936, 1024, true}};
 
 /// Huge pages, never returned: the buffers of a benchmark.
 float* buffer(int64_t count) {
@@ -78,7 +81,8 @@ struct Candidate {
 };
 
 /// Seconds a call of each candidate, [round][candidate].
-std::vector<std::vector<double>> measure(const Options& o, int threads, int copies, const std::vector<Candidate>& all) {
+std::vector<std::vector<double>> measure(const Options& o, int threads, int copies,
+                                         const std::vector<Candidate>& all) {
   const auto now = [&] {
     timespec t{};
     clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
@@ -96,7 +100,8 @@ std::vector<std::vector<double>> measure(const Options& o, int threads, int copi
     return (now() - start) / repeats;
   };
   std::vector<int> repeats;
-  for (const Candidate& c : all) repeats.push_back(static_cast<int>(std::ceil(o.min_ms * 1e-3 / std::max(1e-7, timed(c, 2)))));
+  for (const Candidate& c : all)
+    repeats.push_back(static_cast<int>(std::ceil(o.min_ms * 1e-3 / std::max(1e-7, timed(c, 2)))));
   std::vector<std::vector<double>> times(static_cast<size_t>(o.rounds));
   for (auto& round : times) {
     for (size_t i = 0; i < all.size(); ++i) round.push_back(timed(all[i], repeats[i]));
@@ -115,15 +120,18 @@ double difference(const float* a, const float* b, int64_t count) {
   return worst / scale;
 }
 
-void bench_layer(const Options& o, const std::string& kind, int threads, CpuStream& stream, const std::vector<Rival>& rivals,
-                 const Layer& l, int64_t T) {
+void bench_layer(const Options& o, const std::string& kind, int threads, CpuStream& stream,
+                 const std::vector<Rival>& rivals, const Layer& l, int64_t T) {
   const int64_t N = l.outputs, K = l.inputs;
   const DType dtype = o.dtype == "bfloat16" ? DType::bf16 : o.dtype == "float16" ? DType::f16 : DType::f32;
-  const int copies = static_cast<int>(std::clamp(o.cache_mb * 1e6 / static_cast<double>(N * K * 4), 1.0, 64.0));
+  const int copies =
+      static_cast<int>(std::clamp(o.cache_mb * 1e6 / static_cast<double>(N * K * 4), 1.0, 64.0));
   const Buffer plain(copies * N * K), packed(copies * packed_elements(N, K)), x(T * K), y(T * N);
   const Buffer out(std::max({T * K, T * N, N * K})), rival_out(out.count);
   const size_t packed_bytes = static_cast<size_t>(packed_elements(N, K)) * size_of(dtype);
-  const auto packed_copy = [&](int i) { return reinterpret_cast<std::byte*>(packed.p) + static_cast<size_t>(i) * packed_bytes; };
+  const auto packed_copy = [&](int i) {
+    return reinterpret_cast<std::byte*>(packed.p) + static_cast<size_t>(i) * packed_bytes;
+  };
   for (int i = 0; i < copies; ++i) {
     pack_rows(dtype, N, K, packed_copy(i), 0, N, plain.p + i * N * K, K);
     // The rivals read the same rounded values.
@@ -137,16 +145,21 @@ void bench_layer(const Options& o, const std::string& kind, int threads, CpuStre
   std::vector<Candidate> all;
   const auto ours = [&](int i) {
     const PackedView w = {dtype, N, K, packed_copy(i)};
-    if (kind == "forward") matmul(stream, {T, w, x.p, K, nullptr, out.p, N});
-    else if (kind == "grad_input") matmul_grad_input(stream, {T, w, y.p, N, out.p, K});
-    else matmul_grad_weight(stream, {segments, N, K, y.p, N, x.p, K, reinterpret_cast<float*>(packed_copy(i))});
+    if (kind == "forward")
+      matmul(stream, {T, w, x.p, K, nullptr, out.p, N});
+    else if (kind == "grad_input")
+      matmul_grad_input(stream, {T, w, y.p, N, out.p, K});
+    else
+      matmul_grad_weight(stream, {segments, N, K, y.p, N, x.p, K, reinterpret_cast<float*>(packed_copy(i))});
   };
   all.push_back({"ours", ours});
   for (const Rival& r : rivals) {
     all.push_back({r.name, [&, r](int i) {
                      float* w = plain.p + i * N * K;
-                     if (kind == "forward") r.product(false, true, T, N, K, x.p, K, w, K, false, rival_out.p, N);
-                     else if (kind == "grad_input") r.product(false, false, T, K, N, y.p, N, w, K, false, rival_out.p, K);
+                     if (kind == "forward")
+                       r.product(false, true, T, N, K, x.p, K, w, K, false, rival_out.p, N);
+                     else if (kind == "grad_input")
+                       r.product(false, false, T, K, N, y.p, N, w, K, false, rival_out.p, K);
                      else {
                        for (int32_t s = 0; s < segments.count; ++s) {
                          const int64_t t = bounds[s], n = bounds[s + 1] - t;
@@ -168,7 +181,8 @@ void bench_layer(const Options& o, const std::string& kind, int threads, CpuStre
   }
   const auto times = measure(o, threads, copies, all);
   const double flops = 2.0 * static_cast<double>(T) * static_cast<double>(N) * static_cast<double>(K);
-  std::printf("%-11s %d %5ld %6ld %5ld ", kind.c_str(), threads, static_cast<long>(T), static_cast<long>(N), static_cast<long>(K));
+  std::printf("%-11s %d %5ld %6ld %5ld ", kind.c_str(), threads, static_cast<long>(T), static_cast<long>(N),
+              static_cast<long>(K));
   std::vector<double> typicals;
   for (size_t i = 0; i < all.size(); ++i) {
     std::vector<double> t;
@@ -180,7 +194,8 @@ void bench_layer(const Options& o, const std::string& kind, int threads, CpuStre
     std::vector<double> ratios = {*std::min_element(typicals.begin() + 1, typicals.end()) / typicals[0]};
     if (!o.best) {
       ratios.clear();
-      for (const auto& round : times) ratios.push_back(*std::min_element(round.begin() + 1, round.end()) / round[0]);
+      for (const auto& round : times)
+        ratios.push_back(*std::min_element(round.begin() + 1, round.end()) / round[0]);
     }
     std::printf("   %5.2f  %.0e%s", typical(ratios, false), error, error < 1e-4 ? "" : "  WRONG");
   }
@@ -193,7 +208,8 @@ void bench_few(const Options& o, int threads, CpuStream& stream, const Layer& l)
   const int64_t N = l.outputs, K = l.inputs;
   for (const DType dtype : {DType::f32, DType::bf16}) {
     const size_t bytes = static_cast<size_t>(packed_elements(N, K)) * size_of(dtype);
-    const int copies = static_cast<int>(std::clamp(4 * o.cache_mb * 1e6 / static_cast<double>(bytes), 1.0, 256.0));
+    const int copies =
+        static_cast<int>(std::clamp(4 * o.cache_mb * 1e6 / static_cast<double>(bytes), 1.0, 256.0));
     const Buffer w(static_cast<int64_t>(bytes / 4) * copies), x(8 * K), y(8 * N);
     const Buffer plain(N * K);
     const auto at = [&](int i) { return reinterpret_cast<std::byte*>(w.p) + static_cast<size_t>(i) * bytes; };
@@ -201,7 +217,8 @@ void bench_few(const Options& o, int threads, CpuStream& stream, const Layer& l)
     std::vector<Candidate> all;
     all.push_back({"read", [&](int i) {
                      const auto* p = reinterpret_cast<const uint64_t*>(at(i));
-                     const int64_t words = static_cast<int64_t>(bytes / 8), part = std::max<int64_t>(words / 16, 1 << 13);
+                     const int64_t words = static_cast<int64_t>(bytes / 8),
+                                   part = std::max<int64_t>(words / 16, 1 << 13);
                      stream.parallel((words + part - 1) / part, [&](int64_t task) {
                        uint64_t s[8] = {};
                        for (int64_t j = task * part; j + 8 <= std::min(words, (task + 1) * part); j += 8) {
@@ -213,10 +230,13 @@ void bench_few(const Options& o, int threads, CpuStream& stream, const Layer& l)
                      });
                    }});
     for (int64_t T = 1; T <= 8; ++T) {
-      all.push_back({std::to_string(T), [&, T](int i) { matmul(stream, {T, {dtype, N, K, at(i)}, x.p, K, nullptr, y.p, N}); }});
+      all.push_back({std::to_string(T), [&, T](int i) {
+                       matmul(stream, {T, {dtype, N, K, at(i)}, x.p, K, nullptr, y.p, N});
+                     }});
     }
     const auto times = measure(o, threads, copies, all);
-    std::printf("few %s %d %6ld %5ld  GB/s ", std::string(dtype_name(dtype)).c_str(), threads, static_cast<long>(N), static_cast<long>(K));
+    std::printf("few %s %d %6ld %5ld  GB/s ", std::string(dtype_name(dtype)).c_str(), threads,
+                static_cast<long>(N), static_cast<long>(K));
     for (size_t i = 0; i < all.size(); ++i) {
       std::vector<double> t;
       for (const auto& round : times) t.push_back(round[i]);
@@ -252,7 +272,8 @@ int run(int argc, char** argv) {
     std::printf("   ratio  error\n");
     for (const std::string& kind : o.kinds) {
       for (const Layer& l : kLayers) {
-        if (!o.outputs.empty() && std::find(o.outputs.begin(), o.outputs.end(), l.outputs) == o.outputs.end()) continue;
+        if (!o.outputs.empty() && std::find(o.outputs.begin(), o.outputs.end(), l.outputs) == o.outputs.end())
+          continue;
         if (l.head && (o.no_head || kind == "grad_weight")) continue;
         if (kind == "few") {
           bench_few(o, threads, stream, l);
@@ -270,4 +291,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace ft::bench
 
-int main(int argc, char** argv) { return ft::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  return ft::bench::run(argc, argv);
+}

@@ -11,9 +11,9 @@ namespace ft::bench {
 
 /// One library's sgemm by the Fortran interface (column-major), and how its thread count is set.
 struct Rival {
-  using Sgemm = void (*)(const char* ta, const char* tb, const int* m, const int* n, const int* k, const float* alpha,
-                         const float* a, const int* lda, const float* b, const int* ldb, const float* beta, float* c,
-                         const int* ldc);
+  using Sgemm = void (*)(const char* ta, const char* tb, const int* m, const int* n, const int* k,
+                         const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
+                         const float* beta, float* c, const int* ldc);
   std::string name;
   Sgemm sgemm = nullptr;
   void (*set_int)(int) = nullptr;
@@ -37,7 +37,8 @@ struct Rival {
 /// The libraries found. `mkl` is the folder of libmkl_rt.so.2, or empty.
 inline std::vector<Rival> find_rivals(const std::string& mkl) {
   std::vector<Rival> found;
-  const auto open = [&](const std::string& name, const std::string& file, const char* set_int, const char* set_long) {
+  const auto open = [&](const std::string& name, const std::string& file, const char* set_int,
+                        const char* set_long) {
     void* lib = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!lib) return;
     Rival r;

@@ -1,5 +1,5 @@
-// The thin products of LoRA that write C columns (engine/ops/low_rank.h): the register tile of the matrix product with
-// the scalars of u broadcast and vectors along C.
+// The thin products of LoRA that write C columns (engine/ops/low_rank.h): the register tile of the matrix
+// product with the scalars of u broadcast and vectors along C.
 //
 //   up    y + scale · sum, the sum one chain of fused multiply-adds over the ranks, from zero.
 //   grad  dW + scale · sum, for each sample in turn, the sum one chain over the sample's tokens, from zero.
@@ -23,7 +23,7 @@ HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
 
 template <class T>
-constexpr int64_t kWidth = Shape<T>::kVectors * Shape<T>::kLanes;  // columns of a tile
+constexpr int64_t kWidth = Shape<T>::kVectors* Shape<T>::kLanes;  // columns of a tile
 
 /// Rows of `out` at stride ld (+)= scale · sums.
 template <class T, bool kOld>
@@ -89,14 +89,17 @@ constexpr std::array<UpRows<T>, sizeof...(M)> all_up_rows(std::index_sequence<M.
 template <class T>
 void up_block(const LowRankUpArgs<T>& a, int64_t row, int64_t count) {
   using Rows = std::make_index_sequence<Shape<T>::kRows>;
-  static constexpr std::array<UpRows<T>, Shape<T>::kRows> kTiles[] = {all_up_rows<T, false>(Rows()), all_up_rows<T, true>(Rows())};
+  static constexpr std::array<UpRows<T>, Shape<T>::kRows> kTiles[] = {all_up_rows<T, false>(Rows()),
+                                                                      all_up_rows<T, true>(Rows())};
   const TileRows rows(count, Shape<T>::kRows);
-  const int64_t block = std::clamp<int64_t>(4096 / a.rank / kWidth<T> * kWidth<T>, kWidth<T>, 512);  // W's columns in L1
+  const int64_t block =
+      std::clamp<int64_t>(4096 / a.rank / kWidth<T> * kWidth<T>, kWidth<T>, 512);  // W's columns in L1
   Scratch scratch(Scratch::piece<T>(a.rank * block));
   T* w = scratch.take<T>(a.rank * block);
   for (int64_t c0 = 0; c0 < a.cols; c0 += block) {
     const int64_t cols = std::min(block, a.cols - c0), whole = cols / kWidth<T>, left = cols % kWidth<T>;
-    for (int64_t c = 0; c < cols; c += kWidth<T>) copy_columns(a.rank, a.w + c0 + c, a.cols, cols - c, w + c * a.rank);
+    for (int64_t c = 0; c < cols; c += kWidth<T>)
+      copy_columns(a.rank, a.w + c0 + c, a.cols, cols - c, w + c * a.rank);
     for (int64_t i = 0; i < rows.count; ++i) {
       const int64_t t = row + rows.begin(i);
       const auto tile = kTiles[a.accumulate][rows.length(i) - 1];
@@ -114,10 +117,10 @@ void up_block(const LowRankUpArgs<T>& a, int64_t row, int64_t count) {
 template <class T>
 void up(CpuStream& stream, const LowRankUpArgs<T>& a) {
   const int64_t unit = Shape<T>::kRows;
-  const int64_t block = std::clamp<int64_t>(round_up((int64_t{1} << 19) / (a.rank * a.cols), unit), 4 * unit, 16 * unit);
-  stream.parallel(ceil_div(a.tokens, block), [&](int64_t task) {
-    up_block(a, task * block, std::min(block, a.tokens - task * block));
-  });
+  const int64_t block =
+      std::clamp<int64_t>(round_up((int64_t{1} << 19) / (a.rank * a.cols), unit), 4 * unit, 16 * unit);
+  stream.parallel(ceil_div(a.tokens, block),
+                  [&](int64_t task) { up_block(a, task * block, std::min(block, a.tokens - task * block)); });
 }
 
 // ---- grad ----
@@ -136,16 +139,18 @@ struct KeptColumn {
   }
 };
 
-/// M ranks by one tile's width of columns: Σ over `depth` tokens of u[token][rank] · x[token][column]. kKeep: leaves
-/// those columns of x side by side in `kept`; their rows in x are so far apart that they share few sets of the cache.
+/// M ranks by one tile's width of columns: Σ over `depth` tokens of u[token][rank] · x[token][column]. kKeep:
+/// leaves those columns of x side by side in `kept`; their rows in x are so far apart that they share few
+/// sets of the cache.
 template <class T, int M, bool kKeep>
-HWY_NOINLINE void grad_tile(int64_t depth, const T* u, int64_t rank, const T* x, int64_t ldx, T* kept, T scale, T* out,
-                            int64_t ld) {
+HWY_NOINLINE void grad_tile(int64_t depth, const T* u, int64_t rank, const T* x, int64_t ldx, T* kept,
+                            T scale, T* out, int64_t ld) {
   Tile<T, M, Shape<T>::kVectors> tile;
   tile.zero();
   for (int64_t t = 0; t < depth; ++t, x += ldx, u += rank) {
     if constexpr (kKeep) {
-      __builtin_prefetch(x + kWidth<T>, 0, 2);  // the next columns: the processor does not guess strides this long
+      __builtin_prefetch(x + kWidth<T>, 0,
+                         2);  // the next columns: the processor does not guess strides this long
       tile.step(u, 1, KeptColumn<T>{x, kept});
       kept += kWidth<T>;
     } else {
@@ -166,7 +171,8 @@ constexpr std::array<GradTile<T>, sizeof...(M)> grad_tiles(std::index_sequence<M
 template <class T>
 void grad_block(const LowRankGradArgs<T>& a, int64_t c0, int64_t end) {
   using Rows = std::make_index_sequence<Shape<T>::kRows>;
-  static constexpr std::array<GradTile<T>, Shape<T>::kRows> kTiles[] = {grad_tiles<T, false>(Rows()), grad_tiles<T, true>(Rows())};
+  static constexpr std::array<GradTile<T>, Shape<T>::kRows> kTiles[] = {grad_tiles<T, false>(Rows()),
+                                                                        grad_tiles<T, true>(Rows())};
   const TileRows ranks(a.rank, Shape<T>::kRows);
   for (int32_t s = 0; s < a.segments.count; ++s) {
     const int64_t begin = a.segments.bounds[s], depth = a.segments.bounds[s + 1] - begin;
@@ -180,10 +186,11 @@ void grad_block(const LowRankGradArgs<T>& a, int64_t c0, int64_t end) {
       for (int64_t j = 0; j < ranks.count; ++j) {
         const int64_t r = ranks.begin(j);
         const bool keep = whole && j == 0;
-        in_whole_tiles(a.dw + r * a.cols + c, a.cols, ranks.length(j), a.cols - c, [&](T* out, int64_t ld) HWY_ATTR {
-          kTiles[keep][ranks.length(j) - 1](depth, a.u + begin * a.rank + r, a.rank, keep ? x : kept, keep ? a.ldx : kWidth<T>,
-                                            kept, a.scale, out, ld);
-        });
+        in_whole_tiles(
+            a.dw + r * a.cols + c, a.cols, ranks.length(j), a.cols - c, [&](T* out, int64_t ld) HWY_ATTR {
+              kTiles[keep][ranks.length(j) - 1](depth, a.u + begin * a.rank + r, a.rank, keep ? x : kept,
+                                                keep ? a.ldx : kWidth<T>, kept, a.scale, out, ld);
+            });
       }
     }
   }
@@ -192,16 +199,25 @@ void grad_block(const LowRankGradArgs<T>& a, int64_t c0, int64_t end) {
 template <class T>
 void grad(CpuStream& stream, const LowRankGradArgs<T>& a) {
   const auto work = static_cast<double>(a.segments.tokens()) * static_cast<double>(a.rank * a.cols);
-  const Cut columns = cut_into(a.cols, std::min<int64_t>(useful_tasks(2 * work), ceil_div(a.cols, 64)), kWidth<T>);
+  const Cut columns =
+      cut_into(a.cols, std::min<int64_t>(useful_tasks(2 * work), ceil_div(a.cols, 64)), kWidth<T>);
   stream.parallel(columns.count, [&](int64_t task) {
     grad_block(a, columns.begin(task), columns.begin(task) + columns.length(task));
   });
 }
 
-void low_rank_up_f32(CpuStream& stream, const LowRankUpArgs<float>& a) { up(stream, a); }
-void low_rank_up_f64(CpuStream& stream, const LowRankUpArgs<double>& a) { up(stream, a); }
-void low_rank_grad_f32(CpuStream& stream, const LowRankGradArgs<float>& a) { grad(stream, a); }
-void low_rank_grad_f64(CpuStream& stream, const LowRankGradArgs<double>& a) { grad(stream, a); }
+void low_rank_up_f32(CpuStream& stream, const LowRankUpArgs<float>& a) {
+  up(stream, a);
+}
+void low_rank_up_f64(CpuStream& stream, const LowRankUpArgs<double>& a) {
+  up(stream, a);
+}
+void low_rank_grad_f32(CpuStream& stream, const LowRankGradArgs<float>& a) {
+  grad(stream, a);
+}
+void low_rank_grad_f64(CpuStream& stream, const LowRankGradArgs<double>& a) {
+  grad(stream, a);
+}
 
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -217,8 +233,8 @@ HWY_EXPORT(low_rank_grad_f64);
 
 /// False where there is nothing to do.
 bool check(const char* op, int64_t tokens, int64_t rank, int64_t cols, int64_t stride) {
-  FT_CHECK(tokens >= 0 && rank > 0 && cols >= 0, "[{}] expected T, C >= 0 and r > 0, got {}, {}, {}", op, tokens, cols,
-           rank);
+  FT_CHECK(tokens >= 0 && rank > 0 && cols >= 0, "[{}] expected T, C >= 0 and r > 0, got {}, {}, {}", op,
+           tokens, cols, rank);
   if (tokens == 0 || cols == 0) return false;
   FT_CHECK(stride >= cols, "[{}] expected a stride of at least {}, got {}", op, cols, stride);
   return true;

@@ -1,9 +1,10 @@
 // u [T, r] = scale · x [T, C] Wᵀ, the thin product of LoRA that sums along C (engine/ops/low_rank.h).
 //
-// Dot products: a tile of rows × ranks keeps one vector of running sums per product, lane i summing the columns i,
-// i + lanes, … in order; the lanes are joined in a fixed order at the end, then scaled. A chunk of columns of a few
-// rows stays in L1 while all ranks pass over it, and the running sums rest in memory between chunks: no chain is cut
-// or reordered by it. Reads x once; bound by that below a rank of about 8, by multiply-adds above.
+// Dot products: a tile of rows × ranks keeps one vector of running sums per product, lane i summing the
+// columns i, i + lanes, … in order; the lanes are joined in a fixed order at the end, then scaled. A chunk of
+// columns of a few rows stays in L1 while all ranks pass over it, and the running sums rest in memory between
+// chunks: no chain is cut or reordered by it. Reads x once; bound by that below a rank of about 8, by
+// multiply-adds above.
 #include <cstring>
 
 #include "engine/ops/low_rank.h"
@@ -46,7 +47,8 @@ struct Dots {
  private:
   template <size_t... I>
   HWY_INLINE void load_sums(const T* p, int64_t row, int64_t rank, std::index_sequence<I...>) {
-    ((c[I] = hn::LoadU(D(), p + static_cast<int64_t>(I / R) * row + static_cast<int64_t>(I % R) * rank)), ...);
+    ((c[I] = hn::LoadU(D(), p + static_cast<int64_t>(I / R) * row + static_cast<int64_t>(I % R) * rank)),
+     ...);
   }
   template <size_t... I>
   HWY_INLINE void store_sums(T* p, int64_t row, int64_t rank, std::index_sequence<I...>) const {
@@ -57,8 +59,8 @@ struct Dots {
     ((sums[I * R] = hn::MulAdd(x[I], w, sums[I * R])), ...);
   }
   template <class Part, size_t... I, size_t... J>
-  HWY_INLINE void step(const T* x, int64_t ldx, const T* w, int64_t ldw, Part part, std::index_sequence<I...> i,
-                       std::index_sequence<J...>) {
+  HWY_INLINE void step(const T* x, int64_t ldx, const T* w, int64_t ldw, Part part,
+                       std::index_sequence<I...> i, std::index_sequence<J...>) {
     const V xs[M] = {load(D(), x + static_cast<int64_t>(I) * ldx, part)...};
     (rank(load(D(), w + static_cast<int64_t>(J) * ldw, part), xs, c + J, i), ...);
   }
@@ -66,7 +68,8 @@ struct Dots {
 
 /// Continues the sums of M rows × R ranks, vectors at `sums` (row and rank strides), over `count` columns.
 template <class T, int M, int R>
-HWY_NOINLINE void down_tile(int64_t count, const T* x, int64_t ldx, const T* w, int64_t ldw, T* sums, int64_t row) {
+HWY_NOINLINE void down_tile(int64_t count, const T* x, int64_t ldx, const T* w, int64_t ldw, T* sums,
+                            int64_t row) {
   constexpr int64_t kLanes = Shape<T>::kLanes;
   Dots<T, M, R> dots;
   dots.load_sums(sums, row, kLanes);
@@ -112,7 +115,8 @@ void down_block(const LowRankDownArgs<T>& a, int64_t row, int64_t count) {
 
 template <class T>
 void down(CpuStream& stream, const LowRankDownArgs<T>& a) {
-  const int64_t blocks = std::max<int64_t>(1, (int64_t{1} << 19) / (kDownBlock * a.rank * a.cols));  // 10 µs a task
+  const int64_t blocks =
+      std::max<int64_t>(1, (int64_t{1} << 19) / (kDownBlock * a.rank * a.cols));  // 10 µs a task
   stream.parallel(ceil_div(a.tokens, kDownBlock * blocks), [&](int64_t task) {
     const int64_t end = std::min(a.tokens, (task + 1) * kDownBlock * blocks);
     for (int64_t row = task * kDownBlock * blocks; row < end; row += kDownBlock) {
@@ -121,8 +125,12 @@ void down(CpuStream& stream, const LowRankDownArgs<T>& a) {
   });
 }
 
-void low_rank_down_f32(CpuStream& stream, const LowRankDownArgs<float>& a) { down(stream, a); }
-void low_rank_down_f64(CpuStream& stream, const LowRankDownArgs<double>& a) { down(stream, a); }
+void low_rank_down_f32(CpuStream& stream, const LowRankDownArgs<float>& a) {
+  down(stream, a);
+}
+void low_rank_down_f64(CpuStream& stream, const LowRankDownArgs<double>& a) {
+  down(stream, a);
+}
 
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -137,8 +145,8 @@ HWY_EXPORT(low_rank_down_f64);
 /// False where there is nothing to do.
 template <class T>
 bool check(const LowRankDownArgs<T>& a) {
-  FT_CHECK(a.tokens >= 0 && a.rank > 0 && a.cols > 0, "[low_rank_down] expected T >= 0 and C, r > 0, got {}, {}, {}", a.tokens,
-           a.cols, a.rank);
+  FT_CHECK(a.tokens >= 0 && a.rank > 0 && a.cols > 0,
+           "[low_rank_down] expected T >= 0 and C, r > 0, got {}, {}, {}", a.tokens, a.cols, a.rank);
   if (a.tokens == 0) return false;
   FT_CHECK(a.ldx >= a.cols, "[low_rank_down] expected a stride of at least {}, got {}", a.cols, a.ldx);
   return true;

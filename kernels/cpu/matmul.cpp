@@ -1,13 +1,16 @@
 // y [T, N] (+)= x [T, K] Wᵀ + b, W packed in panels of 16 outputs (engine/ops/matmul.h).
 //
-// An element of y is  ((start + c₀) + c₁) + …  with start = 0, the old y (accumulate), b, or old y + b, and cᵢ the sum
-// over chunk i of K (matmul_shape.h): one chain of fused multiply-adds from zero, in the order of k. Both paths below
-// compute exactly this, so the number of rows never shows in the bits.
+// An element of y is  ((start + c₀) + c₁) + …  with start = 0, the old y (accumulate), b, or old y + b, and
+// cᵢ the sum over chunk i of K (matmul_shape.h): one chain of fused multiply-adds from zero, in the order of
+// k. Both paths below compute exactly this, so the number of rows never shows in the bits.
 //
-//   many rows  a panel's chunk of W stays in L1 (widened there by the first tile, if stored narrow) while the tiles of a
+//   many rows  a panel's chunk of W stays in L1 (widened there by the first tile, if stored narrow) while the
+//   tiles of a
 //              block of rows run over it; x is read in place. W is read once a block.
-//   few rows   (generation) W is streamed once, from its storage type into registers; several panels in flight hide the
-//              latency of the multiply-add and keep several of the processor's prefetchers busy. Bound by reading W.
+//   few rows   (generation) W is streamed once, from its storage type into registers; several panels in
+//   flight hide the
+//              latency of the multiply-add and keep several of the processor's prefetchers busy. Bound by
+//              reading W.
 #include "kernels/cpu/matmul_shape.h"
 #include "kernels/cpu/scratch.h"
 
@@ -43,7 +46,8 @@ void forward_block(const MatmulArgs<T>& a, int64_t row, int64_t count, int64_t p
       forward_tiles<T, T, 1, false>(Rows()), forward_tiles<T, T, kPanels, false>(Rows())};
   static constexpr std::array<ForwardTile<T, S>, Shape<T>::kRows> kFirst[] = {
       forward_tiles<T, S, 1, kNarrow>(Rows()), forward_tiles<T, S, kPanels, kNarrow>(Rows())};
-  const int64_t K = a.w.cols, chunk = chunk_length(K), panel = K * kPanelRows, wide_panel = chunk * kPanelRows;
+  const int64_t K = a.w.cols, chunk = chunk_length(K), panel = K * kPanelRows,
+                wide_panel = chunk * kPanelRows;
   const TileRows rows(count, Shape<T>::kRows);
   Scratch scratch(Scratch::piece<T>(kPanels * wide_panel));
   T* wide = scratch.take<T>(kPanels * wide_panel);
@@ -53,14 +57,18 @@ void forward_block(const MatmulArgs<T>& a, int64_t row, int64_t count, int64_t p
       const bool full = p + kPanels <= p0 + panels;
       const S* w = static_cast<const S*>(a.w.data) + packed_index(p * kPanelRows, k, K);
       const bool last = p + kPanels >= p0 + panels;
-      Ahead ahead = {last ? w : w + kPanels * panel, kPanels * kPanelRows * int64_t{sizeof(S)} / rows.count + 1};
+      Ahead ahead = {last ? w : w + kPanels * panel,
+                     kPanels * kPanelRows * int64_t{sizeof(S)} / rows.count + 1};
       Target<T> to = target(a, row, p * kPanelRows, k, full ? kPanels : 1);
       for (int64_t i = 0; i < rows.count; ++i) {
         const T* x = a.x + (row + rows.begin(i)) * a.ldx + k;
         const int height = rows.length(i);
-        if (i == 0) kFirst[full][height - 1](depth, x, a.ldx, {w, panel, wide, wide_panel}, ahead, to);
-        else if constexpr (kNarrow) kTiles[full][height - 1](depth, x, a.ldx, {wide, wide_panel}, ahead, to);
-        else kTiles[full][height - 1](depth, x, a.ldx, {w, panel}, ahead, to);
+        if (i == 0)
+          kFirst[full][height - 1](depth, x, a.ldx, {w, panel, wide, wide_panel}, ahead, to);
+        else if constexpr (kNarrow)
+          kTiles[full][height - 1](depth, x, a.ldx, {wide, wide_panel}, ahead, to);
+        else
+          kTiles[full][height - 1](depth, x, a.ldx, {w, panel}, ahead, to);
         to.y += height * a.ldy;
         ahead.p = static_cast<const char*>(ahead.p) + depth * ahead.step;
       }
@@ -102,7 +110,8 @@ void forward_panels(const MatmulArgs<T>& a, int64_t p, int64_t end) {
     for (int64_t k = 0; k < K; k += chunk) {
       const S* w = static_cast<const S*>(a.w.data) + packed_index(p * kPanelRows, k, K);
       const Ahead ahead = {reinterpret_cast<const char*>(w) + kFewAhead, kPanelRows * int64_t{sizeof(S)}};
-      tile(std::min(chunk, K - k), a.x + k, a.ldx, {w, panel}, ahead, target(a, 0, p * kPanelRows, k, full ? P : 1));
+      tile(std::min(chunk, K - k), a.x + k, a.ldx, {w, panel}, ahead,
+           target(a, 0, p * kPanelRows, k, full ? P : 1));
     }
     p += full ? P : 1;
   }
@@ -113,7 +122,8 @@ void forward_few(CpuStream& stream, const MatmulArgs<T>& a, std::index_sequence<
   static constexpr auto kPath = std::array{forward_panels<T, S, static_cast<int>(M) + 1>...};
   const int64_t all = ceil_div(a.w.rows, kPanelRows);
   const int64_t bytes = a.w.rows * a.w.cols * int64_t{sizeof(S)};
-  const Cut panels = cut_into(all, std::clamp<int64_t>(bytes >> 17, 1, 64), 12);  // 128 KB: some 10 µs to read
+  const Cut panels =
+      cut_into(all, std::clamp<int64_t>(bytes >> 17, 1, 64), 12);  // 128 KB: some 10 µs to read
   stream.parallel(panels.count, [&](int64_t task) {
     const int64_t p = panels.begin(task);
     kPath[static_cast<size_t>(a.tokens - 1)](a, p, p + panels.length(task));
@@ -122,25 +132,35 @@ void forward_few(CpuStream& stream, const MatmulArgs<T>& a, std::index_sequence<
 
 template <class T, class S>
 void forward(CpuStream& stream, const MatmulArgs<T>& a) {
-  if (a.tokens <= kFewRows) forward_few<T, S>(stream, a, std::make_index_sequence<kFewRows>());
-  else forward_many<T, S>(stream, a);
+  if (a.tokens <= kFewRows)
+    forward_few<T, S>(stream, a, std::make_index_sequence<kFewRows>());
+  else
+    forward_many<T, S>(stream, a);
 }
 
 template <class T>
 void forward(CpuStream& stream, const MatmulArgs<T>& a) {
   switch (a.w.dtype) {
-    case DType::f32: return forward<T, float>(stream, a);
-    case DType::bf16: return forward<T, BF16>(stream, a);
-    case DType::f16: return forward<T, F16>(stream, a);
+    case DType::f32:
+      return forward<T, float>(stream, a);
+    case DType::bf16:
+      return forward<T, BF16>(stream, a);
+    case DType::f16:
+      return forward<T, F16>(stream, a);
     case DType::f64:
       if constexpr (std::is_same_v<T, double>) return forward<T, double>(stream, a);
       [[fallthrough]];
-    default: fail("[matmul] expected weights no wider than the compute type, got {}", dtype_name(a.w.dtype));
+    default:
+      fail("[matmul] expected weights no wider than the compute type, got {}", dtype_name(a.w.dtype));
   }
 }
 
-void matmul_f32(CpuStream& stream, const MatmulArgs<float>& a) { forward(stream, a); }
-void matmul_f64(CpuStream& stream, const MatmulArgs<double>& a) { forward(stream, a); }
+void matmul_f32(CpuStream& stream, const MatmulArgs<float>& a) {
+  forward(stream, a);
+}
+void matmul_f64(CpuStream& stream, const MatmulArgs<double>& a) {
+  forward(stream, a);
+}
 
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -155,11 +175,12 @@ HWY_EXPORT(matmul_f64);
 /// False where there is nothing to do.
 template <class T>
 bool check(const MatmulArgs<T>& a) {
-  FT_CHECK(a.tokens >= 0 && a.w.rows >= 0 && a.w.cols > 0, "[matmul] expected T, N >= 0 and K > 0, got {}, {}, {}", a.tokens,
-           a.w.rows, a.w.cols);
+  FT_CHECK(a.tokens >= 0 && a.w.rows >= 0 && a.w.cols > 0,
+           "[matmul] expected T, N >= 0 and K > 0, got {}, {}, {}", a.tokens, a.w.rows, a.w.cols);
   if (a.tokens == 0 || a.w.rows == 0) return false;
-  FT_CHECK(a.ldx >= a.w.cols && a.ldy >= a.w.rows, "[matmul] expected strides of at least {} and {}, got {} and {}",
-           a.w.cols, a.w.rows, a.ldx, a.ldy);
+  FT_CHECK(a.ldx >= a.w.cols && a.ldy >= a.w.rows,
+           "[matmul] expected strides of at least {} and {}, got {} and {}", a.w.cols, a.w.rows, a.ldx,
+           a.ldy);
   return true;
 }
 

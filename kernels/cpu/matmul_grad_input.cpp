@@ -1,12 +1,13 @@
 // dx [T, K] (+)= dy [T, N] W, from the packed copy of W that the forward product reads.
 //
-// An element of dx is  old dx + ((c₀ + c₁) + …),  cᵢ the sum over chunk i of N (matmul_shape.h), one chain of fused
-// multiply-adds from zero in the order of n.
+// An element of dx is  old dx + ((c₀ + c₁) + …),  cᵢ the sum over chunk i of N (matmul_shape.h), one chain of
+// fused multiply-adds from zero in the order of n.
 //
-// Within a panel of W the 16 outputs of one input k are neighbours: so here W is the broadcast operand and vectors
-// run over the rows of dyᵀ, transposed chunk by chunk into panels of 16 tokens. A tile's slice of W (a few k by a
-// chunk of n) is gathered, widened, into one contiguous strip that serves all tokens of the block. Sums of a block are kept
-// transposed, [k][token], and turned around once at the end. Padding rows of W are never read.
+// Within a panel of W the 16 outputs of one input k are neighbours: so here W is the broadcast operand and
+// vectors run over the rows of dyᵀ, transposed chunk by chunk into panels of 16 tokens. A tile's slice of W
+// (a few k by a chunk of n) is gathered, widened, into one contiguous strip that serves all tokens of the
+// block. Sums of a block are kept transposed, [k][token], and turned around once at the end. Padding rows of
+// W are never read.
 #include "engine/ops/matmul.h"
 
 #include <cstring>
@@ -19,13 +20,14 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/cpu/simd/tile-inl.h"
 #include "kernels/cpu/simd/matrix_transpose-inl.h"
+#include "kernels/cpu/simd/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
 
-// A task's block of dx: wide enough that transposing its dy, and tall enough that widening its W, are a few percent.
+// A task's block of dx: wide enough that transposing its dy, and tall enough that widening its W, are a few
+// percent.
 constexpr int64_t kBlockTokens = 128, kBlockInputs = 384;
 constexpr int64_t kGroup = 4;  // tiles whose strips (7 KB each) are kept between passes over the tokens
 
@@ -42,15 +44,15 @@ struct PutSums {
   }
 };
 
-/// Weights whose turn comes next: while a tile works through a panel of its strip, it asks for the same panel's bytes
-/// at `p`, `step` more at each n, so that they come into L2 at an even pace.
+/// Weights whose turn comes next: while a tile works through a panel of its strip, it asks for the same
+/// panel's bytes at `p`, `step` more at each n, so that they come into L2 at an even pace.
 struct Ahead {
   const char* p;
   int64_t step, panel;  // bytes
 };
 
-/// A tile's slice of W: `strip` [depth/16][M][16] in the compute type, which the first tile to need it fills from
-/// panels of `w`, `panel` elements apart.
+/// A tile's slice of W: `strip` [depth/16][M][16] in the compute type, which the first tile to need it fills
+/// from panels of `w`, `panel` elements apart.
 template <class T, class S>
 struct Slice {
   T* strip;
@@ -58,11 +60,12 @@ struct Slice {
   int64_t panel;
 };
 
-/// One tile over one chunk of n: M inputs k by P panels of 16 tokens. `dy` panels of [depth][16], `dy_panel` elements
-/// apart; `out` [M] rows of tokens. kFill: widen the slice on the way; its loads and stores hide behind the multiply-adds.
+/// One tile over one chunk of n: M inputs k by P panels of 16 tokens. `dy` panels of [depth][16], `dy_panel`
+/// elements apart; `out` [M] rows of tokens. kFill: widen the slice on the way; its loads and stores hide
+/// behind the multiply-adds.
 template <class T, class S, int M, int P, bool kFill>
-HWY_NOINLINE void grad_input_tile(int64_t depth, const Slice<T, S>& slice, const T* dy, int64_t dy_panel, Ahead ahead,
-                                  T* out, int64_t ld, bool old) {
+HWY_NOINLINE void grad_input_tile(int64_t depth, const Slice<T, S>& slice, const T* dy, int64_t dy_panel,
+                                  Ahead ahead, T* out, int64_t ld, bool old) {
   Tile<T, M, P * Shape<T>::kPanelVectors> tile;
   tile.zero();
   T* strip = slice.strip;
@@ -100,11 +103,11 @@ constexpr std::array<GradInputTile<T, S>, sizeof...(M)> grad_input_tiles(std::in
   return {grad_input_tile<T, S, static_cast<int>(M) + 1, P, kFill>...};
 }
 
-/// dyᵀ of tokens [row, row + count), outputs [n, n + depth): panels of 16 tokens, [depth][16] each, zeros behind
-/// the last token.
+/// dyᵀ of tokens [row, row + count), outputs [n, n + depth): panels of 16 tokens, [depth][16] each, zeros
+/// behind the last token.
 template <class T>
-HWY_INLINE void transpose_tokens(const MatmulGradInputArgs<T>& a, int64_t row, int64_t count, int64_t n, int64_t depth,
-                                 int64_t panel, T* out) {
+HWY_INLINE void transpose_tokens(const MatmulGradInputArgs<T>& a, int64_t row, int64_t count, int64_t n,
+                                 int64_t depth, int64_t panel, T* out) {
   for (int64_t t = 0; t < count; t += kPanelRows) {
     T* to = out + t / kPanelRows * panel;
     const int64_t now = std::min(kPanelRows, count - t);
@@ -115,7 +118,8 @@ HWY_INLINE void transpose_tokens(const MatmulGradInputArgs<T>& a, int64_t row, i
 
 /// Tokens [row, row + count) by inputs [k0, k0 + width).
 template <class T, class S>
-void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t count, int64_t k0, int64_t width) {
+void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t count, int64_t k0,
+                      int64_t width) {
   using Rows = std::make_index_sequence<Shape<T>::kRows>;
   constexpr int64_t kPanels = Shape<T>::kPanels;
   static constexpr std::array<GradInputTile<T, S>, Shape<T>::kRows> kTiles[2][2] = {
@@ -126,7 +130,8 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
   const int64_t ld = (token_panels + 1) * kPanelRows;  // one more than needed: no power of two
   const TileRows tiles(width, Shape<T>::kRows);
   const int64_t strip = Shape<T>::kRows * chunk;
-  Scratch scratch(Scratch::piece<T>(token_panels * dy_panel) + Scratch::piece<T>(kGroup * strip) + Scratch::piece<T>(width * ld));
+  Scratch scratch(Scratch::piece<T>(token_panels * dy_panel) + Scratch::piece<T>(kGroup * strip) +
+                  Scratch::piece<T>(width * ld));
   T* dy = scratch.take<T>(token_panels * dy_panel);
   T* strips = scratch.take<T>(kGroup * strip);
   T* sums = scratch.take<T>(width * ld);
@@ -142,11 +147,13 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
       const bool wraps = end == tiles.count;
       const S* after = weights(wraps ? std::min(n + chunk, N - 1) : n, k0 + (wraps ? 0 : tiles.begin(end)));
       const int64_t bytes = Shape<T>::kRows * kPanelRows * int64_t{sizeof(S)} / token_panels + 1;
-      Ahead ahead = {reinterpret_cast<const char*>(after), bytes / kPanelRows + 1, K * kPanelRows * int64_t{sizeof(S)}};
+      Ahead ahead = {reinterpret_cast<const char*>(after), bytes / kPanelRows + 1,
+                     K * kPanelRows * int64_t{sizeof(S)}};
       for (int64_t p = 0; p < token_panels;) {
         const bool all = token_panels - p >= kPanels;
         for (int64_t i = g; i < end; ++i, ahead.p += bytes) {
-          const Slice<T, S> slice = {strips + (i - g) * strip, weights(n, k0 + tiles.begin(i)), K * kPanelRows};
+          const Slice<T, S> slice = {strips + (i - g) * strip, weights(n, k0 + tiles.begin(i)),
+                                     K * kPanelRows};
           kTiles[all][p == 0][tiles.length(i) - 1](depth, slice, dy + p * dy_panel, dy_panel, ahead,
                                                    sums + tiles.begin(i) * ld + p * kPanelRows, ld, n > 0);
         }
@@ -155,14 +162,17 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
     }
   }
   T* dx = a.dx + row * a.ldx + k0;
-  if (a.accumulate) transpose<true>(sums, ld, width, count, dx, a.ldx);
-  else transpose<false>(sums, ld, width, count, dx, a.ldx);
+  if (a.accumulate)
+    transpose<true>(sums, ld, width, count, dx, a.ldx);
+  else
+    transpose<false>(sums, ld, width, count, dx, a.ldx);
 }
 
 template <class T, class S>
 void grad_input(CpuStream& stream, const MatmulGradInputArgs<T>& a) {
   const Cut rows = cut_by(a.tokens, kBlockTokens, kPanelRows);
-  const int64_t K = a.w.cols, tasks = useful_tasks(static_cast<double>(a.tokens) * static_cast<double>(a.w.rows * K));
+  const int64_t K = a.w.cols,
+                tasks = useful_tasks(static_cast<double>(a.tokens) * static_cast<double>(a.w.rows * K));
   const int64_t enough_tasks = ceil_div(std::min<int64_t>(tasks, 8), rows.count);
   const int64_t parts = std::clamp(enough_tasks, ceil_div(K, kBlockInputs), ceil_div(K, kBlockInputs / 2));
   const Cut inputs = cut_into(K, parts, Shape<T>::kRows);
@@ -175,19 +185,27 @@ void grad_input(CpuStream& stream, const MatmulGradInputArgs<T>& a) {
 template <class T>
 void grad_input(CpuStream& stream, const MatmulGradInputArgs<T>& a) {
   switch (a.w.dtype) {
-    case DType::f32: return grad_input<T, float>(stream, a);
-    case DType::bf16: return grad_input<T, BF16>(stream, a);
-    case DType::f16: return grad_input<T, F16>(stream, a);
+    case DType::f32:
+      return grad_input<T, float>(stream, a);
+    case DType::bf16:
+      return grad_input<T, BF16>(stream, a);
+    case DType::f16:
+      return grad_input<T, F16>(stream, a);
     case DType::f64:
       if constexpr (std::is_same_v<T, double>) return grad_input<T, double>(stream, a);
       [[fallthrough]];
     default:
-      fail("[matmul_grad_input] expected weights no wider than the compute type, got {}", dtype_name(a.w.dtype));
+      fail("[matmul_grad_input] expected weights no wider than the compute type, got {}",
+           dtype_name(a.w.dtype));
   }
 }
 
-void matmul_grad_input_f32(CpuStream& stream, const MatmulGradInputArgs<float>& a) { grad_input(stream, a); }
-void matmul_grad_input_f64(CpuStream& stream, const MatmulGradInputArgs<double>& a) { grad_input(stream, a); }
+void matmul_grad_input_f32(CpuStream& stream, const MatmulGradInputArgs<float>& a) {
+  grad_input(stream, a);
+}
+void matmul_grad_input_f64(CpuStream& stream, const MatmulGradInputArgs<double>& a) {
+  grad_input(stream, a);
+}
 
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -202,11 +220,12 @@ HWY_EXPORT(matmul_grad_input_f64);
 /// False where there is nothing to do.
 template <class T>
 bool check(const MatmulGradInputArgs<T>& a) {
-  FT_CHECK(a.tokens >= 0 && a.w.rows > 0 && a.w.cols >= 0, "[matmul_grad_input] expected T, K >= 0 and N > 0, got {}, {}, {}",
-           a.tokens, a.w.cols, a.w.rows);
+  FT_CHECK(a.tokens >= 0 && a.w.rows > 0 && a.w.cols >= 0,
+           "[matmul_grad_input] expected T, K >= 0 and N > 0, got {}, {}, {}", a.tokens, a.w.cols, a.w.rows);
   if (a.tokens == 0 || a.w.cols == 0) return false;
   FT_CHECK(a.ldx >= a.w.cols && a.ldy >= a.w.rows,
-           "[matmul_grad_input] expected strides of at least {} and {}, got {} and {}", a.w.cols, a.w.rows, a.ldx, a.ldy);
+           "[matmul_grad_input] expected strides of at least {} and {}, got {} and {}", a.w.cols, a.w.rows,
+           a.ldx, a.ldy);
   return true;
 }
 

@@ -1,6 +1,6 @@
 // How the matrix products cut their work. Everything here follows from shapes alone, and only chunk_length()
-// touches bits: every sum over a long dimension is formed in chunks, one chain of fused multiply-adds from zero
-// in each, and the chunks' sums are added in order. Blocks and tasks never cut a chunk in two.
+// touches bits: every sum over a long dimension is formed in chunks, one chain of fused multiply-adds from
+// zero in each, and the chunks' sums are added in order. Blocks and tasks never cut a chunk in two.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +8,12 @@
 
 namespace ft {
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr int64_t round_up(int64_t a, int64_t unit) { return ceil_div(a, unit) * unit; }
+constexpr int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+constexpr int64_t round_up(int64_t a, int64_t unit) {
+  return ceil_div(a, unit) * unit;
+}
 
 /// Longest chunk of a sum: a panel of 16 × 288 floats (18 KB) and a tile's other operand share a 32 KB L1.
 constexpr int64_t kMaxChunk = 288;
@@ -31,7 +35,9 @@ constexpr Cut cut_into(int64_t total, int64_t parts, int64_t unit) {
   return {total, size, ceil_div(total, size)};
 }
 /// Parts of at most `size` elements, made as equal as the unit allows.
-constexpr Cut cut_by(int64_t total, int64_t size, int64_t unit) { return cut_into(total, ceil_div(total, size), unit); }
+constexpr Cut cut_by(int64_t total, int64_t size, int64_t unit) {
+  return cut_into(total, ceil_div(total, size), unit);
+}
 
 /// Tasks worth having for so many multiply-adds: some 20 µs of one core each, at most 64.
 constexpr int64_t useful_tasks(double multiply_adds) {

@@ -13,7 +13,8 @@ std::vector<Acc> low_rank_down_oracle(const LowRankDownArgs<T>& a) {
   for (int64_t t = 0; t < a.tokens; ++t) {
     for (int64_t r = 0; r < a.rank; ++r) {
       Acc sum = 0;
-      for (int64_t c = 0; c < a.cols; ++c) sum += static_cast<Acc>(a.x[t * a.ldx + c]) * static_cast<Acc>(a.w[r * a.cols + c]);
+      for (int64_t c = 0; c < a.cols; ++c)
+        sum += static_cast<Acc>(a.x[t * a.ldx + c]) * static_cast<Acc>(a.w[r * a.cols + c]);
       u[static_cast<size_t>(t * a.rank + r)] = static_cast<Acc>(a.scale) * sum;
     }
   }
@@ -27,7 +28,8 @@ std::vector<Acc> low_rank_up_oracle(const LowRankUpArgs<T>& a) {
   for (int64_t t = 0; t < a.tokens; ++t) {
     for (int64_t c = 0; c < a.cols; ++c) {
       Acc sum = 0;
-      for (int64_t r = 0; r < a.rank; ++r) sum += static_cast<Acc>(a.u[t * a.rank + r]) * static_cast<Acc>(a.w[r * a.cols + c]);
+      for (int64_t r = 0; r < a.rank; ++r)
+        sum += static_cast<Acc>(a.u[t * a.rank + r]) * static_cast<Acc>(a.w[r * a.cols + c]);
       Acc& out = y[static_cast<size_t>(t * a.ldy + c)];
       out = (a.accumulate ? out : 0) + static_cast<Acc>(a.scale) * sum;
     }

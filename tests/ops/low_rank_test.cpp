@@ -25,7 +25,8 @@ struct LowRankData {
     return {c.tokens, c.rank, c.cols, x.data(), ld, w.data(), static_cast<T>(c.scale), u.data()};
   }
   LowRankUpArgs<T> up() {
-    return {c.tokens, c.rank, c.cols, u.data(), w.data(), static_cast<T>(c.scale), x.data(), ld, c.accumulate};
+    return {c.tokens, c.rank, c.cols,      u.data(), w.data(), static_cast<T>(c.scale),
+            x.data(), ld,     c.accumulate};
   }
   LowRankGradArgs<T> grad(const std::vector<int32_t>& bounds) {
     return {segments_of(bounds), c.rank, c.cols, u.data(), x.data(), ld, static_cast<T>(c.scale), w.data()};
@@ -67,10 +68,15 @@ void compare_with_loops() {
   }
 }
 
-TEST(low_rank, float32_is_within_the_error_of_a_plain_loop) { compare_with_loops<float>(); }
-TEST(low_rank, float64_equals_a_plain_loop) { compare_with_loops<double>(); }
+TEST(low_rank, float32_is_within_the_error_of_a_plain_loop) {
+  compare_with_loops<float>();
+}
+TEST(low_rank, float64_equals_a_plain_loop) {
+  compare_with_loops<double>();
+}
 
-constexpr double kStep = 1e-2;  // the loss is linear in each operand: no truncation, so a wide step for less rounding
+constexpr double kStep =
+    1e-2;  // the loss is linear in each operand: no truncation, so a wide step for less rounding
 
 // L = <g, up(down(x, A), Bt)>: the whole adapter, with its three gradients made of the same three kernels.
 TEST(low_rank, gradients_of_an_adapter_pass_central_differences) {
@@ -102,7 +108,8 @@ TEST(low_rank, gradients_of_an_adapter_pass_central_differences) {
 }
 
 TEST(low_rank, a_row_has_the_same_bits_alone_and_among_others) {
-  for (const LowRankCase& shape : {LowRankCase{130, 8, 300, 0, 2}, LowRankCase{130, 3, 33}, LowRankCase{130, 13, 70, 0, 1, false}}) {
+  for (const LowRankCase& shape :
+       {LowRankCase{130, 8, 300, 0, 2}, LowRankCase{130, 3, 33}, LowRankCase{130, 13, 70, 0, 1, false}}) {
     const LowRankData<float> start(shape);
     for_each_target([&] {
       LowRankData<float> all = start, all_up = start;
@@ -124,11 +131,13 @@ TEST(low_rank, a_row_has_the_same_bits_alone_and_among_others) {
         low_rank_down(stream(), d.down());
         low_rank_up(stream(), up.up());
         for (int64_t i = 0; i < group; ++i) {
-          EXPECT_EQ(std::memcmp(&d.u[static_cast<size_t>(i * c.rank)], &all.u[static_cast<size_t>((row + i) * c.rank)],
+          EXPECT_EQ(std::memcmp(&d.u[static_cast<size_t>(i * c.rank)],
+                                &all.u[static_cast<size_t>((row + i) * c.rank)],
                                 static_cast<size_t>(c.rank) * sizeof(float)),
                     0)
               << group << " rows, row " << i;
-          EXPECT_EQ(std::memcmp(&up.x[static_cast<size_t>(i * up.ld)], &all_up.x[static_cast<size_t>((row + i) * start.ld)],
+          EXPECT_EQ(std::memcmp(&up.x[static_cast<size_t>(i * up.ld)],
+                                &all_up.x[static_cast<size_t>((row + i) * start.ld)],
                                 static_cast<size_t>(c.cols) * sizeof(float)),
                     0)
               << group << " rows up, row " << i;

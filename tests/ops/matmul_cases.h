@@ -1,5 +1,5 @@
-// Cases of the matrix products: odd sizes around the tile (6 × 16), the panel (16) and the chunk (288), single
-// elements, strides wider than the row, and shapes of real layers.
+// Cases of the matrix products: odd sizes around the tile (6 × 16), the panel (16) and the chunk (288),
+// single elements, strides wider than the row, and shapes of real layers.
 #pragma once
 
 #include <fmt/format.h>
@@ -18,7 +18,8 @@ struct MatmulCase {
   bool bias = false, accumulate = false;
 
   std::string name() const {
-    return fmt::format("T{} N{} K{} pad{}{}{}", tokens, outputs, inputs, pad, bias ? " bias" : "", accumulate ? " accumulate" : "");
+    return fmt::format("T{} N{} K{} pad{}{}{}", tokens, outputs, inputs, pad, bias ? " bias" : "",
+                       accumulate ? " accumulate" : "");
   }
 };
 
@@ -54,8 +55,8 @@ constexpr DType kStorages[] = {DType::f32, DType::bf16, DType::f16};
 
 /// Lengths of samples, laid end to end: one token, none, more than a chunk, typical.
 inline const std::vector<std::vector<int32_t>>& sample_lengths() {
-  static const std::vector<std::vector<int32_t>> lengths = {
-      {1}, {5, 0, 3}, {17}, {90, 33, 1, 64}, {289, 2}, {16, 16, 16}, {700}, {3, 300, 40}};
+  static const std::vector<std::vector<int32_t>> lengths = {{1},      {5, 0, 3},    {17},  {90, 33, 1, 64},
+                                                            {289, 2}, {16, 16, 16}, {700}, {3, 300, 40}};
   return lengths;
 }
 

@@ -47,7 +47,9 @@ struct MatmulData {
     return {c.tokens, w.view, x.data(), ldx, c.bias ? bias.data() : nullptr, y.data(), ldy, c.accumulate};
   }
   /// Backward towards x: reads y as the gradient, writes x.
-  MatmulGradInputArgs<T> grad_input() { return {c.tokens, w.view, y.data(), ldy, x.data(), ldx, c.accumulate}; }
+  MatmulGradInputArgs<T> grad_input() {
+    return {c.tokens, w.view, y.data(), ldy, x.data(), ldx, c.accumulate};
+  }
 };
 
 }  // namespace ft::test

@@ -1,5 +1,5 @@
-// Gradients of the matrix product: certificates in float64, the weight gradient against plain loops, and the promise that
-// its bits do not depend on how samples are grouped into calls.
+// Gradients of the matrix product: certificates in float64, the weight gradient against plain loops, and the
+// promise that its bits do not depend on how samples are grouped into calls.
 #include <limits>
 
 #include "tests/ops/matmul_data.h"
@@ -20,7 +20,8 @@ struct WeightGradData {
     dy = random_vector<T>(tokens * ldy, "dy");
     dw.assign(static_cast<size_t>(packed_elements(rows, cols)), 0);
     for (int64_t n = 0; n < rows; ++n) {
-      for (int64_t k = 0; k < cols; ++k) dw[static_cast<size_t>(packed_index(n, k, cols))] = static_cast<T>(n % 5 - k % 3);
+      for (int64_t k = 0; k < cols; ++k)
+        dw[static_cast<size_t>(packed_index(n, k, cols))] = static_cast<T>(n % 5 - k % 3);
     }
   }
   MatmulGradWeightArgs<T> args() {
@@ -100,7 +101,8 @@ TEST(matmul_grad_weight, padding_stays_zero_next_to_infinities) {
   }
 }
 
-constexpr double kStep = 1e-2;  // the loss is linear in each operand: no truncation, so a wide step for less rounding
+constexpr double kStep =
+    1e-2;  // the loss is linear in each operand: no truncation, so a wide step for less rounding
 
 TEST(matmul, gradients_pass_central_differences_in_float64) {
   for (const MatmulCase& c : matmul_cases()) {
@@ -124,7 +126,8 @@ TEST(matmul, gradients_pass_central_differences_in_float64) {
 
       const std::vector<int32_t> bounds = {0, static_cast<int32_t>(T / 3), static_cast<int32_t>(T)};
       std::vector<double> dw(d.w.bytes.size() / sizeof(double), 0.0), w(dw.size());
-      matmul_grad_weight(stream(), {segments_of(bounds), N, K, dy.data(), d.ldy, d.x.data(), d.ldx, dw.data()});
+      matmul_grad_weight(stream(),
+                         {segments_of(bounds), N, K, dy.data(), d.ldy, d.x.data(), d.ldx, dw.data()});
       std::memcpy(w.data(), d.w.bytes.data(), d.w.bytes.size());
       d.w.view.data = w.data();
       expect_gradient(w, loss, dw, 2e-8, kStep);

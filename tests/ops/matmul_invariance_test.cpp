@@ -1,4 +1,5 @@
-// Bits that must not change: a row alone or among others, at any stride, next to anything, on any number of threads.
+// Bits that must not change: a row alone or among others, at any stride, next to anything, on any number of
+// threads.
 #include <limits>
 
 #include "tests/ops/matmul_data.h"
@@ -37,16 +38,19 @@ void rows_alone_and_together(DType dtype) {
         matmul(stream(), d.forward());
         matmul_grad_input(stream(), back.grad_input());
         for (int64_t i = 0; i < group; ++i) {
-          EXPECT_EQ(std::memcmp(&d.y[static_cast<size_t>(i * d.ldy)], &all.y[static_cast<size_t>((row + i) * all.ldy)],
+          EXPECT_EQ(std::memcmp(&d.y[static_cast<size_t>(i * d.ldy)],
+                                &all.y[static_cast<size_t>((row + i) * all.ldy)],
                                 static_cast<size_t>(outputs) * sizeof(T)),
                     0)
               << group << " rows, row " << i;
-          EXPECT_EQ(std::memcmp(&back.x[static_cast<size_t>(i * d.ldx)], &all_back.x[static_cast<size_t>((row + i) * all.ldx)],
+          EXPECT_EQ(std::memcmp(&back.x[static_cast<size_t>(i * d.ldx)],
+                                &all_back.x[static_cast<size_t>((row + i) * all.ldx)],
                                 static_cast<size_t>(inputs) * sizeof(T)),
                     0)
               << group << " rows back, row " << i;
           EXPECT_TRUE(std::isnan(d.y[static_cast<size_t>(i * d.ldy + outputs)])) << "written behind the row";
-          EXPECT_TRUE(std::isnan(back.x[static_cast<size_t>(i * d.ldx + inputs)])) << "written behind the row";
+          EXPECT_TRUE(std::isnan(back.x[static_cast<size_t>(i * d.ldx + inputs)]))
+              << "written behind the row";
         }
       }
     });
@@ -64,8 +68,8 @@ TEST(matmul, a_row_has_the_same_bits_alone_and_among_others_in_float64) {
 }
 
 TEST(matmul, any_number_of_threads_gives_the_same_bits) {
-  for (const MatmulCase& c : {MatmulCase{1, 3000, 90}, MatmulCase{5, 1000, 700, 0, true, true}, MatmulCase{40, 700, 300},
-                              MatmulCase{500, 200, 300, 1, true}}) {
+  for (const MatmulCase& c : {MatmulCase{1, 3000, 90}, MatmulCase{5, 1000, 700, 0, true, true},
+                              MatmulCase{40, 700, 300}, MatmulCase{500, 200, 300, 1, true}}) {
     SCOPED_TRACE(c.name());
     const MatmulData<float> start(c, DType::bf16);
     MatmulData<float> one = start, one_back = start;

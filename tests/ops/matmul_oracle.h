@@ -12,10 +12,14 @@ namespace ft::test {
 inline double weight_at(const PackedView& w, int64_t n, int64_t k) {
   const auto i = static_cast<size_t>(packed_index(n, k, w.cols));
   switch (w.dtype) {
-    case DType::f64: return static_cast<const double*>(w.data)[i];
-    case DType::f32: return static_cast<const float*>(w.data)[i];
-    case DType::bf16: return to_float(static_cast<const BF16*>(w.data)[i]);
-    default: return to_float(static_cast<const F16*>(w.data)[i]);
+    case DType::f64:
+      return static_cast<const double*>(w.data)[i];
+    case DType::f32:
+      return static_cast<const float*>(w.data)[i];
+    case DType::bf16:
+      return to_float(static_cast<const BF16*>(w.data)[i]);
+    default:
+      return to_float(static_cast<const F16*>(w.data)[i]);
   }
 }
 

@@ -1,4 +1,5 @@
-// The products with a packed weight against plain loops, in every storage type, and their exact order of summation.
+// The products with a packed weight against plain loops, in every storage type, and their exact order of
+// summation.
 #include <cmath>
 #include <limits>
 
@@ -11,7 +12,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
 /// Small enough for float64: a chain of K rounded terms, each no larger than about 16.
-double float64_bound(int64_t depth) { return static_cast<double>(depth + 4) * 16 * 1e-16; }
+double float64_bound(int64_t depth) {
+  return static_cast<double>(depth + 4) * 16 * 1e-16;
+}
 
 TEST(matmul, float32_is_within_the_error_of_a_plain_loop) {
   for (const MatmulCase& c : matmul_cases()) {
@@ -80,7 +83,9 @@ TEST(matmul, bits_are_those_of_the_documented_order) {
   for (const MatmulCase& c : matmul_cases()) {
     SCOPED_TRACE(c.name());
     const MatmulData<float> start(c, DType::bf16);
-    const auto weight = [&](int64_t n, int64_t k) { return static_cast<float>(weight_at(start.w.view, n, k)); };
+    const auto weight = [&](int64_t n, int64_t k) {
+      return static_cast<float>(weight_at(start.w.view, n, k));
+    };
     for_each_target([&] {
       MatmulData<float> d = start, g = start;
       matmul(stream(), d.forward());
@@ -185,30 +190,52 @@ TEST(matmul, every_float16_and_bfloat16_is_widened_exactly) {
 }
 
 TEST(matmul, packing_and_unpacking_are_inverse) {
-  constexpr int64_t kRows = 37, kCols = 19, kLd = 23;
-  const std::vector<float> plain = random_vector<float>(kRows * kLd, "plain");
+  constexpr int64_t kRows = 37, kCols = 83, kLd = 90;
+  std::vector<float> plain = random_vector<float>(kRows * kLd, "plain");
+  // What rounding has to get right: ties, overflow, subnormals of the narrow types, infinities, NaN.
+  const float special[] = {0.0f,     -0.0f,    1.00390625f,    1.01171875f,     65504.0f,        65519.9f,
+                           65520.0f, 3.39e38f, -6.1e-5f,       5.9e-8f,         3e-8f,           2.98e-8f,
+                           1e-40f,   1e-45f,   1.00048828125f, -1.00146484375f, -INFINITY,       INFINITY,
+                           NAN,      -1e30f,   2049.0f,        2051.0f,         1.17549435e-38f, 0x1.fep127f};
+  std::copy(std::begin(special), std::end(special), plain.begin());  // in a whole panel
+  std::copy(std::begin(special), std::end(special),
+            plain.begin() + 36 * kLd + 20);  // in the last, partial one
   for (const DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
-    std::vector<std::byte> data(static_cast<size_t>(packed_elements(kRows, kCols)) * size_of(dtype));
-    for (int64_t row = 0; row < kRows; row += 5) {  // in pieces that cross panels
-      pack_rows(dtype, kRows, kCols, data.data(), row, std::min<int64_t>(5, kRows - row), plain.data() + row * kLd, kLd);
-    }
-    const PackedView w = {dtype, kRows, kCols, data.data()};
-    std::vector<float> back(static_cast<size_t>(kRows * kLd), 7.0f);
-    unpack_rows(w, 0, 20, back.data(), kLd);
-    unpack_rows(w, 20, kRows - 20, back.data() + 20 * kLd, kLd);
-    for (int64_t n = 0; n < kRows; ++n) {
-      for (int64_t k = 0; k < kLd; ++k) {
-        const float from = plain[static_cast<size_t>(n * kLd + k)], got = back[static_cast<size_t>(n * kLd + k)];
-        const float stored = dtype == DType::bf16  ? to_float(to_bf16(from))
-                             : dtype == DType::f16 ? to_float(to_f16(from))
-                                                   : from;
-        EXPECT_EQ(got, k < kCols ? stored : 7.0f);
-        if (k < kCols) {
-          EXPECT_EQ(got, static_cast<float>(weight_at(w, n, k)));
+    SCOPED_TRACE(dtype_name(dtype));
+    for_each_target([&] {
+      std::vector<std::byte> data(static_cast<size_t>(packed_elements(kRows, kCols)) * size_of(dtype)),
+          pieces = data;
+      pack_rows(dtype, kRows, kCols, data.data(), 0, kRows, plain.data(), kLd);
+      for (int64_t row = 0; row < kRows; row += 5) {  // across the borders of panels
+        const int64_t count = std::min<int64_t>(5, kRows - row);
+        pack_rows(dtype, kRows, kCols, pieces.data(), row, count, plain.data() + row * kLd, kLd);
+      }
+      const PackedView w = {dtype, kRows, kCols, data.data()},
+                       w_pieces = {dtype, kRows, kCols, pieces.data()};
+      std::vector<float> back(static_cast<size_t>(kRows * kLd), 7.0f), back_pieces = back;
+      unpack_rows(w, 0, kRows, back.data(), kLd);
+      unpack_rows(w_pieces, 0, 20, back_pieces.data(), kLd);
+      unpack_rows(w_pieces, 20, kRows - 20, back_pieces.data() + 20 * kLd, kLd);
+      const auto same = [](float a, float b) {
+        return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b);
+      };
+      for (int64_t n = 0; n < kRows; ++n) {
+        for (int64_t k = 0; k < kLd; ++k) {
+          const auto i = static_cast<size_t>(n * kLd + k);
+          const float stored = dtype == DType::bf16  ? to_float(to_bf16(plain[i]))
+                               : dtype == DType::f16 ? to_float(to_f16(plain[i]))
+                                                     : plain[i];
+          const float expected = k < kCols ? stored : 7.0f;
+          EXPECT_TRUE(same(back[i], expected)) << n << ", " << k << ": " << back[i] << ", not " << expected;
+          EXPECT_TRUE(same(back_pieces[i], expected)) << n << ", " << k << " in pieces: " << back_pieces[i];
+          if (k < kCols) {
+            EXPECT_TRUE(same(static_cast<float>(weight_at(w, n, k)), stored))
+                << n << ", " << k << " is elsewhere";
+          }
         }
       }
-    }
-    EXPECT_THROW(unpack_rows(w, 30, 8, back.data(), kLd), Error);
+      EXPECT_THROW(unpack_rows(w, 30, 8, back.data(), kLd), Error);
+    });
   }
 }
 

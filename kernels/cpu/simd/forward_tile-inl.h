@@ -1,5 +1,5 @@
-// One register tile of y = x Wᵀ over one chunk of K, from W as it is stored to rows of y (kernels/cpu/matmul.cpp).
-// Included once a target, inside no namespace.
+// One register tile of y = x Wᵀ over one chunk of K, from W as it is stored to rows of y
+// (kernels/cpu/matmul.cpp). Included once a target, inside no namespace.
 #if defined(FT_KERNELS_CPU_SIMD_FORWARD_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FT_KERNELS_CPU_SIMD_FORWARD_TILE_INL_H_
 #undef FT_KERNELS_CPU_SIMD_FORWARD_TILE_INL_H_
@@ -36,9 +36,12 @@ struct PutRows {
     const typename Shape<T>::D d;
     constexpr int kAt = J * Shape<T>::kLanes;
     T* p = y + I * ldy + kAt;
-    if constexpr (kOld && kBias) c = hn::Add(hn::Add(hn::LoadU(d, p), hn::LoadU(d, bias + kAt)), c);
-    else if constexpr (kOld) c = hn::Add(hn::LoadU(d, p), c);
-    else if constexpr (kBias) c = hn::Add(hn::LoadU(d, bias + kAt), c);
+    if constexpr (kOld && kBias)
+      c = hn::Add(hn::Add(hn::LoadU(d, p), hn::LoadU(d, bias + kAt)), c);
+    else if constexpr (kOld)
+      c = hn::Add(hn::LoadU(d, p), c);
+    else if constexpr (kBias)
+      c = hn::Add(hn::LoadU(d, bias + kAt), c);
     hn::StoreU(c, d, p);
   }
 };
@@ -49,35 +52,40 @@ HWY_INLINE void put_full(const Tile<T, M, NV>& tile, const Target<T>& to) {
     PutRows<T, kOld, kBias> f{to.y, to.ldy, to.bias};
     tile.each(f);
   };
-  if (to.bias) to.old ? put.template operator()<true, true>() : put.template operator()<false, true>();
-  else to.old ? put.template operator()<true, false>() : put.template operator()<false, false>();
+  if (to.bias)
+    to.old ? put.template operator()<true, true>() : put.template operator()<false, true>();
+  else
+    to.old ? put.template operator()<true, false>() : put.template operator()<false, false>();
 }
 
-/// The last panel of an N that is no multiple of 16, from the tile's sums [rows][width] in memory. Padding lanes hold
-/// zeros, or NaN where x is not finite; they are dropped here.
+/// The last panel of an N that is no multiple of 16, from the tile's sums [rows][width] in memory. Padding
+/// lanes hold zeros, or NaN where x is not finite; they are dropped here.
 template <class T>
 HWY_NOINLINE void put_partial(const T* sums, int64_t rows, int64_t width, const Target<T>& to) {
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < to.cols; ++j) {
       T& y = to.y[i * to.ldy + j];
       T v = sums[i * width + j];
-      if (to.old && to.bias) v = (y + to.bias[j]) + v;
-      else if (to.old) v = y + v;
-      else if (to.bias) v = to.bias[j] + v;
+      if (to.old && to.bias)
+        v = (y + to.bias[j]) + v;
+      else if (to.old)
+        v = y + v;
+      else if (to.bias)
+        v = to.bias[j] + v;
       y = v;
     }
   }
 }
 
-/// Weights that will be read next: a tile asks for a few bytes more at each step, so that they come into L2 at an even
-/// pace while it computes.
+/// Weights that will be read next: a tile asks for a few bytes more at each step, so that they come into L2
+/// at an even pace while it computes.
 struct Ahead {
   const void* p;
   int64_t step;  // bytes
 };
 
-/// The vector operand: panels of W, `panel` elements apart. With `wide`, what is widened is also stored there, in panels
-/// `wide_panel` apart, for the tiles of other rows to read.
+/// The vector operand: panels of W, `panel` elements apart. With `wide`, what is widened is also stored
+/// there, in panels `wide_panel` apart, for the tiles of other rows to read.
 template <class T, class S>
 struct Weights {
   const S* w;
@@ -104,8 +112,8 @@ struct StoringColumn {
 
 /// M rows of x by P panels of W, `depth` steps of k.
 template <class T, class S, int M, int P, bool kStore>
-HWY_NOINLINE void forward_tile(int64_t depth, const T* x, int64_t ldx, const Weights<T, S>& weights, Ahead ahead,
-                               const Target<T>& to) {
+HWY_NOINLINE void forward_tile(int64_t depth, const T* x, int64_t ldx, const Weights<T, S>& weights,
+                               Ahead ahead, const Target<T>& to) {
   constexpr int kWidth = P * kPanelRows;
   Tile<T, M, P * Shape<T>::kPanelVectors> tile;
   tile.zero();

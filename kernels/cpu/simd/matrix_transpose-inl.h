@@ -40,8 +40,10 @@ HWY_INLINE auto load_rows(const T* in, int64_t ld) {
   const typename Block<T>::D d;
   const hn::Full128<T> part;
   const auto low = hn::LoadU(part, in);
-  if constexpr (Block<T>::kRows > Block<T>::kCols) return hn::Combine(d, hn::LoadU(part, in + Block<T>::kCols * ld), low);
-  else return low;
+  if constexpr (Block<T>::kRows > Block<T>::kCols)
+    return hn::Combine(d, hn::LoadU(part, in + Block<T>::kCols * ld), low);
+  else
+    return low;
 }
 template <bool kAdd, class D>
 HWY_INLINE void put_vector(D d, hn::Vec<D> v, hn::TFromD<D>* p) {
@@ -69,15 +71,17 @@ HWY_INLINE void transpose_block(const double* in, int64_t ld_in, double* out, in
 }
 #endif
 
-/// out[c * ld_out + r] (+)= in[r * ld_in + c] for r < rows, c < cols. 16 rows at a time, so that each pass fills whole
-/// lines of `out` and what it reads stays in L1; the lines of `in` are asked for ahead, since every row is a stream of its own.
+/// out[c * ld_out + r] (+)= in[r * ld_in + c] for r < rows, c < cols. 16 rows at a time, so that each pass
+/// fills whole lines of `out` and what it reads stays in L1; the lines of `in` are asked for ahead, since
+/// every row is a stream of its own.
 template <bool kAdd, class T>
-HWY_INLINE void transpose(const T* HWY_RESTRICT in, int64_t ld_in, int64_t rows, int64_t cols, T* HWY_RESTRICT out,
-                          int64_t ld_out) {
+HWY_INLINE void transpose(const T* HWY_RESTRICT in, int64_t ld_in, int64_t rows, int64_t cols,
+                          T* HWY_RESTRICT out, int64_t ld_out) {
   constexpr int64_t kBand = 16, kLine = 64 / sizeof(T);
   const int64_t full_cols = cols / Block<T>::kCols * Block<T>::kCols;
   for (int64_t r0 = 0; r0 < rows; r0 += kBand) {
-    const int64_t end = std::min(r0 + kBand, rows), full_end = r0 + (end - r0) / Block<T>::kRows * Block<T>::kRows;
+    const int64_t end = std::min(r0 + kBand, rows),
+                  full_end = r0 + (end - r0) / Block<T>::kRows * Block<T>::kRows;
     for (int64_t c = 0; c < full_cols; c += Block<T>::kCols) {
       if (c % kLine == 0) {
         for (int64_t r = r0; r < end; ++r) hwy::Prefetch(in + r * ld_in + c + 3 * kLine);

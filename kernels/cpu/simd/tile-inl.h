@@ -1,8 +1,8 @@
 // The register tile all matrix products share: M rows by NV vectors of sums, kept in registers while
 //   c[i][j] += a[i] · b[j]     (a: scalars, broadcast; b: vectors)
-// runs over the depth of a chunk. Every index is a constant of the expansion, never a loop variable: compilers
-// keep an array in registers only then. M × NV ≤ 12 with 16 registers, ≤ 24 with 32.
-// Included once a target, inside no namespace.
+// runs over the depth of a chunk. Every index is a constant of the expansion, never a loop variable:
+// compilers keep an array in registers only then. M × NV ≤ 12 with 16 registers, ≤ 24 with 32. Included once
+// a target, inside no namespace.
 #if defined(FT_KERNELS_CPU_SIMD_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FT_KERNELS_CPU_SIMD_TILE_INL_H_
 #undef FT_KERNELS_CPU_SIMD_TILE_INL_H_
@@ -80,7 +80,8 @@ struct Tile {
     ((sums[I * NV] = hn::MulAdd(x[I], b, sums[I * NV])), ...);
   }
   template <class B, size_t... I, size_t... J>
-  HWY_INLINE void step(const T* a, int64_t stride, B load, std::index_sequence<I...> i, std::index_sequence<J...> j) {
+  HWY_INLINE void step(const T* a, int64_t stride, B load, std::index_sequence<I...> i,
+                       std::index_sequence<J...> j) {
     // The side with fewer operands is held in registers, the other passes through one.
     if constexpr (NV <= M) {
       const V b[NV] = {load.template get<static_cast<int>(J)>()...};

@@ -1,5 +1,5 @@
-// Loads of stored weights (float32, float64, bfloat16, float16) as vectors of the compute type. Exact: widening
-// never rounds. Included once a target, inside no namespace.
+// Loads of stored weights (float32, float64, bfloat16, float16) as vectors of the compute type. Exact:
+// widening never rounds. Included once a target, inside no namespace.
 #if defined(FT_KERNELS_CPU_SIMD_WIDEN_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FT_KERNELS_CPU_SIMD_WIDEN_INL_H_
 #undef FT_KERNELS_CPU_SIMD_WIDEN_INL_H_
@@ -35,13 +35,14 @@ HWY_INLINE hn::Vec<D> load_widened(D d, const S* HWY_RESTRICT p) {
     const hn::Rebind<uint16_t, D> dh;
     const auto half = hn::LoadU(dh, &p->bits);
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
-    // No instruction for it: shift exponent and mantissa into place, 2^112 mends the bias (subnormals too), and the
-    // largest exponent stays the largest.
+    // No instruction for it: shift exponent and mantissa into place, 2^112 mends the bias (subnormals too),
+    // and the largest exponent stays the largest.
     const hn::RebindToUnsigned<D> du;
     const auto bits = hn::PromoteTo(du, half);
     const auto magnitude = hn::ShiftLeft<13>(hn::And(bits, hn::Set(du, 0x7fff)));
     const auto scaled = hn::Mul(hn::BitCast(d, magnitude), hn::Set(d, 0x1p112f));
-    const auto special = hn::IfThenElseZero(hn::Gt(magnitude, hn::Set(du, 0x0f7fffff)), hn::Set(du, 0x7f800000));
+    const auto special =
+        hn::IfThenElseZero(hn::Gt(magnitude, hn::Set(du, 0x0f7fffff)), hn::Set(du, 0x7f800000));
     const auto sign = hn::ShiftLeft<16>(hn::And(bits, hn::Set(du, 0x8000)));
     return hn::Or(scaled, hn::BitCast(d, hn::Or(special, sign)));
 #else
