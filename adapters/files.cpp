@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "adapters/registry.h"
+#include "engine/core/matrix.h"
 #include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 #include "engine/io/safetensors_writer.h"
@@ -23,16 +24,9 @@ std::vector<int64_t> file_shape(const AdapterTensor& t) {
   return shape;
 }
 
-std::vector<float> transpose(const std::vector<float>& in, int64_t rows, int64_t cols) {
-  std::vector<float> out(in.size());
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < cols; ++c) out[c * rows + r] = in[r * cols + c];
-  return out;
-}
-
 std::vector<float> to_file(const AdapterTensor& t) {
   std::vector<float> v = to_plain(*t.parameter);
-  return t.transposed ? transpose(v, t.parameter->shape[0], t.parameter->shape[1]) : v;
+  return t.transposed ? transposed(v, t.parameter->shape[0], t.parameter->shape[1]) : v;
 }
 
 std::string list(const std::vector<std::string>& names) {
@@ -99,7 +93,7 @@ void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& p
     if (!std::all_of(values.begin(), values.end(), [](float v) { return v - v == 0; }))
       bad_input("{}: {} has values that are not finite", path.string(), t.name);
     from_plain(*t.parameter,
-               t.transposed ? transpose(values, t.parameter->shape[1], t.parameter->shape[0]) : values);
+               t.transposed ? transposed(values, t.parameter->shape[1], t.parameter->shape[0]) : values);
   }
 }
 

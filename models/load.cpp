@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "engine/core/matrix.h"
 #include "engine/core/rng.h"
 #include "engine/io/gguf.h"
 #include "engine/io/json.h"
@@ -29,16 +30,6 @@ void read_block(const WeightSource& source, const TensorUse& use, int64_t row, i
   if (use.permuted_heads == 0) return source.read_rows(*use.tensor, row, count, out);
   for (int64_t i = 0; i < count; ++i)
     source.read_rows(*use.tensor, file_row(row + i, rows, use.permuted_heads), 1, out + i * cols);
-}
-
-std::vector<float> transposed(const std::vector<float>& in, int64_t rows, int64_t cols) {
-  std::vector<float> out(in.size());
-  constexpr int64_t kTile = 32;
-  for (int64_t r0 = 0; r0 < rows; r0 += kTile)
-    for (int64_t c0 = 0; c0 < cols; c0 += kTile)
-      for (int64_t r = r0; r < std::min(rows, r0 + kTile); ++r)
-        for (int64_t c = c0; c < std::min(cols, c0 + kTile); ++c) out[c * rows + r] = in[r * cols + c];
-  return out;
 }
 
 void fill(CpuStream& stream, const WeightSource& source, const TensorUse& use) {

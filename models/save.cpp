@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "engine/core/matrix.h"
 #include "engine/io/safetensors_writer.h"
 #include "engine/io/text_file.h"
 #include "models/load.h"
@@ -26,13 +27,6 @@ void write_as(DType dtype, const std::vector<float>& values, const ByteSink& sin
   for (size_t i = 0; i < values.size(); ++i)
     narrow[i] = dtype == DType::bf16 ? to_bf16(values[i]).bits : to_f16(values[i]).bits;
   sink(narrow.data(), narrow.size() * sizeof(uint16_t));
-}
-
-std::vector<float> transposed(const std::vector<float>& in, int64_t rows, int64_t cols) {
-  std::vector<float> out(in.size());
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < cols; ++c) out[c * rows + r] = in[r * cols + c];
-  return out;
 }
 
 }  // namespace

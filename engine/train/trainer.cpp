@@ -63,6 +63,7 @@ class Trainer {
     if (stopped_early_ && result_.checkpoint != checkpoint_path(t_.output_dir, state_.step)) checkpoint();
     if (t_.load_best_model_at_end && state_.best && state_.best_step != state_.step) {
       job_.weights.load(checkpoint_path(t_.output_dir, state_.best_step));
+      result_.last_eval_step = -1;
       progress_.note(fmt::format("loaded the best checkpoint: step {}, {} {:.4f}", state_.best_step,
                                  t_.metric_for_best_model, *state_.best));
     }
@@ -154,6 +155,7 @@ class Trainer {
     nlohmann::ordered_json row = {{"step", state_.step}, {"epoch", plan_.epoch_after(state_.step)}};
     std::string text;
     result_.last_eval.clear();
+    result_.last_eval_step = state_.step;
     for (const EvalSet& set : job_.eval) {
       const double loss = evaluate(job_.model, stream_, compute_, *set.data);
       row[set.metric] = loss;

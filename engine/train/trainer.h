@@ -44,6 +44,7 @@ struct TrainResult {
   std::filesystem::path checkpoint;  // the last one written
   double seconds = 0, tokens_per_second = 0;
   std::vector<std::pair<std::string, double>> last_eval;
+  int64_t last_eval_step = -1;  // of the weights that the run ends with, if it is `steps`
 };
 
 /// Mean loss over a set: the same numbers whatever the batch size.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "engine/core/matrix.h"
 #include "engine/ops/head.h"
 
 namespace ft::test {
@@ -116,17 +117,6 @@ std::vector<Json> Fixture::train(const std::filesystem::path& output,
   for (Json row; reader.next(row);) metrics.push_back(row);
   return metrics;
 }
-
-namespace {
-
-std::vector<double> transposed(const std::vector<double>& in, int64_t rows, int64_t cols) {
-  std::vector<double> out(in.size());
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < cols; ++c) out[c * rows + r] = in[r * cols + c];
-  return out;
-}
-
-}  // namespace
 
 std::vector<double> Fixture::file_order(const AdapterTensor& t, const std::vector<double>& plain) const {
   return t.transposed ? transposed(plain, t.parameter->shape[0], t.parameter->shape[1]) : plain;

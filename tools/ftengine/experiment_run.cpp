@@ -13,9 +13,9 @@
 #include "engine/io/json.h"
 #include "engine/io/text_file.h"
 #include "engine/train/checkpoint.h"
-#include "engine/train/progress.h"
 #include "engine/train/trainer.h"
 #include "tools/ftengine/output_dir.h"
+#include "tools/ftengine/run_report.h"
 #include "tools/ftengine/session.h"
 #include "tools/ftengine/version.h"
 
@@ -42,7 +42,7 @@ class ExperimentRun {
     open_model();
     open_data();
     attach_adapter();
-    describe();
+    print_start(subject());
     if (options_.dry_run) return 0;
     make_resolved();
     if (checkpoint.empty()) write_text_file(t.output_dir / "resolved.yaml", to_yaml(resolved_));
@@ -165,51 +165,11 @@ class ExperimentRun {
     }
   }
 
-  bool full() const { return adapter_->peft_type() == "NONE"; }
-
-  void describe() const {
-    int64_t base = 0, trained = 0, stored = 0;
-    size_t bytes = 0;
-    for (const Parameter* p : distinct_parameters(*loaded_.model)) {
-      base += p->numel();
-      bytes += p->value.bytes();
-    }
-    for (const Parameter* p : adapter_->trainables()) trained += p->numel();
-    for (const AdapterTensor& t : adapter_->tensors()) stored += t.parameter->numel();
-    int64_t total = base;
-    if (!full())
-      for (const AdapterTensor& t : adapter_->tensors())
-        if (t.parameter->shape.rank() == 2 && t.parameter->layout == Parameter::Layout::plain)
-          total += t.parameter->numel();
-    const DataReport& d = train_.report;
-    fmt::print(stderr, "ftengine {} on cpu ({}, {} threads)\n", version_number(), instruction_set(),
-               session_.threads());
-    fmt::print(stderr, "model    {}: {}, {} parameters, frozen ones as {} ({})\n",
-               e_.model.path.filename().string(), loaded_.model->facts().model_type, with_commas(base),
-               dtype_name(loaded_.storage), human_bytes(static_cast<double>(bytes)));
-    fmt::print(stderr, "adapter  {}: trainable {} of {} ({:.3f} %), stored {} ({})\n", adapter_->peft_type(),
-               with_commas(trained), with_commas(total),
-               100.0 * static_cast<double>(trained) / static_cast<double>(total),
-               with_commas(full() ? base : stored),
-               human_bytes(4.0 * static_cast<double>(full() ? base : stored)));
-    fmt::print(stderr, "data     {} rows, {} tokens, {} of them targets, longest {}{}\n", with_commas(d.rows),
-               with_commas(d.tokens), with_commas(d.targets), d.longest,
-               template_ ? ", template " + template_->name() : "");
-    if (d.cut)
-      fmt::print(stderr, "warning: {} samples were longer than data.max_length and were cut\n", d.cut);
-    if (d.dropped)
-      fmt::print(stderr, "warning: {} samples were longer than data.max_length and were dropped\n",
-                 d.dropped);
-    if (d.skipped) fmt::print(stderr, "warning: {} bad rows were skipped\n", d.skipped);
-    if (d.without_target)
-      fmt::print(
-          stderr,
-          "warning: {} rows have nothing to learn (no target left) and were left out; first lines: {}\n",
-          d.without_target, fmt::join(d.without_target_lines, ", "));
-    for (const auto& [name, set] : evals_)
-      fmt::print(stderr, "eval     {}{} rows, {} targets\n", name.empty() ? "" : name + ": ",
-                 with_commas(set.report.rows), with_commas(set.report.targets));
+  RunSubject subject() const {
+    return {e_, loaded_, *adapter_, template_.get(), train_, evals_, session_.threads()};
   }
+
+  bool full() const { return adapter_->peft_type() == "NONE"; }
 
   // resolved.yaml: running it again repeats the run.
   void make_resolved() {
@@ -294,9 +254,12 @@ class ExperimentRun {
   }
 
   void finish(const TrainResult& result, const std::vector<std::string>& before) {
-    std::vector<std::pair<std::string, double>> evals;
-    for (const EvalSet& s : eval_sets())
-      evals.emplace_back(s.metric, evaluate(*loaded_.model, session_.stream(), kCompute, *s.data));
+    std::vector<std::pair<std::string, double>> evals = result.last_eval;
+    if (result.last_eval_step != result.steps) {
+      evals.clear();
+      for (const EvalSet& s : eval_sets())
+        evals.emplace_back(s.metric, evaluate(*loaded_.model, session_.stream(), kCompute, *s.data));
+    }
     const std::vector<std::string> after = samples("after training");
     for (size_t i = 0; i < after.size(); ++i) {
       fmt::print("\n? {}\n", e_.generation.prompts[i]);
@@ -306,19 +269,7 @@ class ExperimentRun {
     if (!after.empty()) fmt::print("\n");
     for (const auto& [metric, value] : evals) fmt::print("{} {:.4f}\n", metric, value);
     std::fflush(stdout);
-    const std::string dir = std::filesystem::proximate(e_.training.output_dir).string(),
-                      model = e_.model.path.string();
-    fmt::print(stderr, "\n{} steps in {}, {:.0f} tokens/s, peak memory {}\n", result.steps,
-               human_time(result.seconds), result.tokens_per_second,
-               human_bytes(static_cast<double>(peak_resident_bytes())));
-    if (full()) {
-      fmt::print(stderr, "model: {}\nask it: ftengine generate --model {} --prompt \"...\"\n", dir, dir);
-    } else {
-      fmt::print(stderr,
-                 "adapter: {}\nask it: ftengine generate --model {} --adapter {} --prompt \"...\"\nmerge:  "
-                 "ftengine merge --model {} --adapter {} --out merged\n",
-                 dir, model, dir, model, dir);
-    }
+    print_end(subject(), result);
   }
 
   static std::string one_line(std::string text) {
