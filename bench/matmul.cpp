@@ -71,7 +71,7 @@ struct Options {
   std::string dtype = "float32", mkl;
   int rounds = 7;
   double min_ms = 4;
-  bool no_head = false, best = false;
+  bool no_head = false, best = false, alone = false;
   double cache_mb = 64;
 };
 
@@ -90,10 +90,11 @@ std::vector<std::vector<double>> measure(const Options& o, int threads, int copi
   };
   int copy = 0;
   const auto timed = [&](const Candidate& c, int repeats) {
-    // Let the spinning threads of the previous library go to sleep, then wake our own.
     if (threads > 1) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(35));
-      c.run(copy++ % copies);
+      // Let the spinning threads of the previous library go to sleep, then give our own time to spread over
+      // the processors.
+      std::this_thread::sleep_for(std::chrono::milliseconds(all.size() > 1 ? 35 : 0));
+      for (const double start = now(); now() - start < 10e-3;) c.run(copy++ % copies);
     }
     const double start = now();
     for (int i = 0; i < repeats; ++i) c.run(copy++ % copies);
@@ -260,9 +261,10 @@ int run(int argc, char** argv) {
   app.add_option("--min-ms", o.min_ms);
   app.add_option("--cache-mb", o.cache_mb);
   app.add_flag("--no-head", o.no_head);
+  app.add_flag("--alone", o.alone, "no rivals: their idle threads disturb short products on several threads");
   app.add_flag("--best", o.best, "least time of the rounds instead of the median");
   CLI11_PARSE(app, argc, argv);
-  const std::vector<Rival> rivals = find_rivals(o.mkl);
+  const std::vector<Rival> rivals = o.alone ? std::vector<Rival>() : find_rivals(o.mkl);
   for (const int threads : o.threads) {
     ThreadPool pool(threads);
     CpuStream stream(pool);

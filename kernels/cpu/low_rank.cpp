@@ -21,6 +21,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
+namespace {
 
 template <class T>
 constexpr int64_t kWidth = Shape<T>::kVectors* Shape<T>::kLanes;  // columns of a tile
@@ -219,6 +220,7 @@ void low_rank_grad_f64(CpuStream& stream, const LowRankGradArgs<double>& a) {
   grad(stream, a);
 }
 
+}  // namespace
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

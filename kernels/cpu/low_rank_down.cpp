@@ -21,6 +21,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
+namespace {
 
 constexpr int kDownRows = 3, kDownRanks = 4;  // 12 running sums, 3 + 4 loads a step
 constexpr int64_t kDownBlock = 24;            // rows that share a chunk of columns in L1
@@ -132,6 +133,7 @@ void low_rank_down_f64(CpuStream& stream, const LowRankDownArgs<double>& a) {
   down(stream, a);
 }
 
+}  // namespace
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -4,13 +4,12 @@
 // cᵢ the sum over chunk i of K (matmul_shape.h): one chain of fused multiply-adds from zero, in the order of
 // k. Both paths below compute exactly this, so the number of rows never shows in the bits.
 //
-//   many rows  a panel's chunk of W stays in L1 (widened there by the first tile, if stored narrow) while the
-//   tiles of a
-//              block of rows run over it; x is read in place. W is read once a block.
-//   few rows   (generation) W is streamed once, from its storage type into registers; several panels in
-//   flight hide the
-//              latency of the multiply-add and keep several of the processor's prefetchers busy. Bound by
-//              reading W.
+// Many rows: a panel's chunk of W stays in L1 (widened there by the first tile, if stored narrow) while the
+// tiles of a block of rows run over it; x is read in place. W is read once a block.
+//
+// Few rows (generation): W is streamed once, from its storage type into registers. Several panels in flight
+// hide the latency of the multiply-add and keep several of the processor's prefetchers busy: bound by
+// reading W.
 #include "kernels/cpu/matmul_shape.h"
 #include "kernels/cpu/scratch.h"
 
@@ -23,12 +22,29 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
+namespace {
 
-/// Where the sums of chunk k of panels [n / 16, n / 16 + panels) go.
+/// Where the sums of chunk k go, and what they are added to: rows from `row` on, `panels` panels from output
+/// n on.
 template <class T>
 HWY_INLINE Target<T> target(const MatmulArgs<T>& a, int64_t row, int64_t n, int64_t k, int64_t panels) {
-  return {a.y + row * a.ldy + n, a.ldy, std::min(a.w.rows - n, panels * kPanelRows), k > 0 || a.accumulate,
-          k == 0 && a.bias ? a.bias + n : nullptr};
+  T* y = a.y + row * a.ldy + n;
+  Target<T> to = {y, a.ldy, std::min(a.w.rows - n, panels * kPanelRows), y, a.ldy};
+  if (k == 0 && !a.accumulate) {
+    to.start = a.bias ? a.bias + n : nullptr;
+    to.ld_start = 0;
+  }
+  return to;
+}
+
+/// Old y and a bias: adds the bias first, over outputs of panels [p, p + panels).
+template <class T>
+void prepare(const MatmulArgs<T>& a, int64_t row, int64_t count, int64_t p, int64_t panels) {
+  if (!a.accumulate || !a.bias) return;
+  const int64_t n = p * kPanelRows, end = std::min(a.w.rows, n + panels * kPanelRows);
+  for (int64_t i = row; i < row + count; ++i) {
+    for (int64_t j = n; j < end; ++j) a.y[i * a.ldy + j] += a.bias[j];
+  }
 }
 
 // ---- many rows ----
@@ -42,36 +58,46 @@ void forward_block(const MatmulArgs<T>& a, int64_t row, int64_t count, int64_t p
   using Rows = std::make_index_sequence<Shape<T>::kRows>;
   constexpr int64_t kPanels = Shape<T>::kPanels;
   constexpr bool kNarrow = !std::is_same_v<S, T>;
+  // Widening on the way is worth its tiles for float32 arithmetic only.
+  constexpr bool kStore = kNarrow && std::is_same_v<T, float>;
+  using First = std::conditional_t<kStore, S, T>;
+  static constexpr std::array<ForwardTile<T, First>, Shape<T>::kRows> kFirst[] = {
+      forward_tiles<T, First, 1, kStore>(Rows()), forward_tiles<T, First, kPanels, kStore>(Rows())};
   static constexpr std::array<ForwardTile<T, T>, Shape<T>::kRows> kTiles[] = {
       forward_tiles<T, T, 1, false>(Rows()), forward_tiles<T, T, kPanels, false>(Rows())};
-  static constexpr std::array<ForwardTile<T, S>, Shape<T>::kRows> kFirst[] = {
-      forward_tiles<T, S, 1, kNarrow>(Rows()), forward_tiles<T, S, kPanels, kNarrow>(Rows())};
   const int64_t K = a.w.cols, chunk = chunk_length(K), panel = K * kPanelRows,
                 wide_panel = chunk * kPanelRows;
   const TileRows rows(count, Shape<T>::kRows);
-  Scratch scratch(Scratch::piece<T>(kPanels * wide_panel));
-  T* wide = scratch.take<T>(kPanels * wide_panel);
+  Scratch scratch(Scratch::piece<T>(kNarrow ? kPanels * wide_panel : 0));
+  T* wide = scratch.take<T>(kNarrow ? kPanels * wide_panel : 0);
+  prepare(a, row, count, p0, panels);
   for (int64_t k = 0; k < K; k += chunk) {
     const int64_t depth = std::min(chunk, K - k);
-    for (int64_t p = p0; p < p0 + panels; p += kPanels) {
-      const bool full = p + kPanels <= p0 + panels;
+    for (int64_t p = p0; p < p0 + panels;) {
+      const int64_t now = p + kPanels <= p0 + panels ? kPanels : 1;
       const S* w = static_cast<const S*>(a.w.data) + packed_index(p * kPanelRows, k, K);
-      const bool last = p + kPanels >= p0 + panels;
-      Ahead ahead = {last ? w : w + kPanels * panel,
-                     kPanels * kPanelRows * int64_t{sizeof(S)} / rows.count + 1};
-      Target<T> to = target(a, row, p * kPanelRows, k, full ? kPanels : 1);
+      const bool last = p + now >= p0 + panels;
+      Ahead ahead = {last ? w : w + now * panel, now * kPanelRows * int64_t{sizeof(S)} / rows.count + 1};
+      Target<T> to = target(a, row, p * kPanelRows, k, now);
+      if constexpr (kNarrow && !kStore) {
+        for (int64_t q = 0; q < now; ++q) widen(w + q * panel, depth * kPanelRows, wide + q * wide_panel);
+      }
       for (int64_t i = 0; i < rows.count; ++i) {
         const T* x = a.x + (row + rows.begin(i)) * a.ldx + k;
         const int height = rows.length(i);
-        if (i == 0)
-          kFirst[full][height - 1](depth, x, a.ldx, {w, panel, wide, wide_panel}, ahead, to);
-        else if constexpr (kNarrow)
-          kTiles[full][height - 1](depth, x, a.ldx, {wide, wide_panel}, ahead, to);
-        else
-          kTiles[full][height - 1](depth, x, a.ldx, {w, panel}, ahead, to);
+        if (kStore && i == 0) {
+          if constexpr (kStore)  // the others have no such tile
+            kFirst[now == kPanels][height - 1](depth, x, a.ldx, {w, panel, wide, wide_panel}, ahead, to);
+        } else if constexpr (kNarrow) {
+          kTiles[now == kPanels][height - 1](depth, x, a.ldx, {wide, wide_panel}, ahead, to);
+        } else {
+          kTiles[now == kPanels][height - 1](depth, x, a.ldx, {w, panel}, ahead, to);
+        }
         to.y += height * a.ldy;
+        if (to.start) to.start += height * to.ld_start;
         ahead.p = static_cast<const char*>(ahead.p) + depth * ahead.step;
       }
+      p += now;
     }
   }
 }
@@ -103,6 +129,7 @@ constexpr int few_panels(int rows) {
 template <class T, class S, int M>
 void forward_panels(const MatmulArgs<T>& a, int64_t p, int64_t end) {
   constexpr int P = few_panels<T>(M);
+  prepare(a, 0, M, p, end - p);
   const int64_t K = a.w.cols, chunk = chunk_length(K), panel = K * kPanelRows;
   while (p < end) {
     const bool full = p + P <= end;
@@ -132,10 +159,11 @@ void forward_few(CpuStream& stream, const MatmulArgs<T>& a, std::index_sequence<
 
 template <class T, class S>
 void forward(CpuStream& stream, const MatmulArgs<T>& a) {
-  if (a.tokens <= kFewRows)
-    forward_few<T, S>(stream, a, std::make_index_sequence<kFewRows>());
-  else
-    forward_many<T, S>(stream, a);
+  // Nobody generates in float64, nor where a panel outgrows the registers.
+  if constexpr (std::is_same_v<T, float> && Shape<T>::kPanelVectors <= 4) {
+    if (a.tokens <= kFewRows) return forward_few<T, S>(stream, a, std::make_index_sequence<kFewRows>());
+  }
+  forward_many<T, S>(stream, a);
 }
 
 template <class T>
@@ -162,6 +190,7 @@ void matmul_f64(CpuStream& stream, const MatmulArgs<double>& a) {
   forward(stream, a);
 }
 
+}  // namespace
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

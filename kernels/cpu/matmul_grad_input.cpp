@@ -25,6 +25,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
+namespace {
 
 // A task's block of dx: wide enough that transposing its dy, and tall enough that widening its W, are a few
 // percent.
@@ -46,34 +47,26 @@ struct PutSums {
 
 /// Weights whose turn comes next: while a tile works through a panel of its strip, it asks for the same
 /// panel's bytes at `p`, `step` more at each n, so that they come into L2 at an even pace.
-struct Ahead {
+struct StripAhead {
   const char* p;
   int64_t step, panel;  // bytes
 };
 
-/// A tile's slice of W: `strip` [depth/16][M][16] in the compute type, which the first tile to need it fills
-/// from panels of `w`, `panel` elements apart.
-template <class T, class S>
-struct Slice {
-  T* strip;
-  const S* w;
-  int64_t panel;
-};
+struct Filled {};  // in place of a storage type: the strip is ready
 
-/// One tile over one chunk of n: M inputs k by P panels of 16 tokens. `dy` panels of [depth][16], `dy_panel`
-/// elements apart; `out` [M] rows of tokens. kFill: widen the slice on the way; its loads and stores hide
-/// behind the multiply-adds.
-template <class T, class S, int M, int P, bool kFill>
-HWY_NOINLINE void grad_input_tile(int64_t depth, const Slice<T, S>& slice, const T* dy, int64_t dy_panel,
-                                  Ahead ahead, T* out, int64_t ld, bool old) {
+/// One tile over one chunk of n: M inputs k by P panels of 16 tokens. `strip` is the tile's slice of W,
+/// [depth/16][M][16] in the compute type; the first tile to need it fills it from the panels of `w`,
+/// `w_panel` elements apart, its loads and stores hidden behind the multiply-adds. `dy` panels of
+/// [depth][16], `dy_panel` elements apart; `out` [M] rows of tokens.
+template <class T, class S, int M, int P>
+HWY_NOINLINE void grad_input_tile(int64_t depth, T* strip, const S* w, int64_t w_panel, const T* dy,
+                                  int64_t dy_panel, StripAhead ahead, T* out, int64_t ld, bool old) {
   Tile<T, M, P * Shape<T>::kPanelVectors> tile;
   tile.zero();
-  T* strip = slice.strip;
-  const S* w = slice.w;
   for (; depth > 0; depth -= kPanelRows) {
-    if constexpr (kFill) {
+    if constexpr (!std::is_same_v<S, Filled>) {
       widen(w, M * kPanelRows, strip);
-      w += slice.panel;
+      w += w_panel;
     }
     const char* next = ahead.p;
     const int64_t rows = std::min(depth, kPanelRows);
@@ -96,11 +89,12 @@ HWY_NOINLINE void grad_input_tile(int64_t depth, const Slice<T, S>& slice, const
 }
 
 template <class T, class S>
-using GradInputTile = void (*)(int64_t, const Slice<T, S>&, const T*, int64_t, Ahead, T*, int64_t, bool);
+using GradInputTile = void (*)(int64_t, T*, const S*, int64_t, const T*, int64_t, StripAhead, T*, int64_t,
+                               bool);
 
-template <class T, class S, int P, bool kFill, size_t... M>
+template <class T, class S, int P, size_t... M>
 constexpr std::array<GradInputTile<T, S>, sizeof...(M)> grad_input_tiles(std::index_sequence<M...>) {
-  return {grad_input_tile<T, S, static_cast<int>(M) + 1, P, kFill>...};
+  return {grad_input_tile<T, S, static_cast<int>(M) + 1, P>...};
 }
 
 /// dyᵀ of tokens [row, row + count), outputs [n, n + depth): panels of 16 tokens, [depth][16] each, zeros
@@ -122,18 +116,21 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
                       int64_t width) {
   using Rows = std::make_index_sequence<Shape<T>::kRows>;
   constexpr int64_t kPanels = Shape<T>::kPanels;
-  static constexpr std::array<GradInputTile<T, S>, Shape<T>::kRows> kTiles[2][2] = {
-      {grad_input_tiles<T, S, 1, false>(Rows()), grad_input_tiles<T, S, 1, true>(Rows())},
-      {grad_input_tiles<T, S, kPanels, false>(Rows()), grad_input_tiles<T, S, kPanels, true>(Rows())}};
-  const int64_t N = a.w.rows, K = a.w.cols, chunk = chunk_length(N);
+  // Filling on the way is worth its tiles for float32 arithmetic only.
+  using First = std::conditional_t<std::is_same_v<T, float>, S, Filled>;
+  static constexpr std::array<GradInputTile<T, First>, Shape<T>::kRows> kFirst[] = {
+      grad_input_tiles<T, First, 1>(Rows()), grad_input_tiles<T, First, kPanels>(Rows())};
+  static constexpr std::array<GradInputTile<T, Filled>, Shape<T>::kRows> kTiles[] = {
+      grad_input_tiles<T, Filled, 1>(Rows()), grad_input_tiles<T, Filled, kPanels>(Rows())};
+  const int64_t N = a.w.rows, K = a.w.cols, chunk = chunk_length(N), w_panel = K * kPanelRows;
   const int64_t token_panels = ceil_div(count, kPanelRows), dy_panel = chunk * kPanelRows;
   const int64_t ld = (token_panels + 1) * kPanelRows;  // one more than needed: no power of two
   const TileRows tiles(width, Shape<T>::kRows);
-  const int64_t strip = Shape<T>::kRows * chunk;
-  Scratch scratch(Scratch::piece<T>(token_panels * dy_panel) + Scratch::piece<T>(kGroup * strip) +
+  const int64_t strip_length = Shape<T>::kRows * chunk;
+  Scratch scratch(Scratch::piece<T>(token_panels * dy_panel) + Scratch::piece<T>(kGroup * strip_length) +
                   Scratch::piece<T>(width * ld));
   T* dy = scratch.take<T>(token_panels * dy_panel);
-  T* strips = scratch.take<T>(kGroup * strip);
+  T* strips = scratch.take<T>(kGroup * strip_length);
   T* sums = scratch.take<T>(width * ld);
   const auto weights = [&](int64_t n, int64_t k) {
     return static_cast<const S*>(a.w.data) + packed_index(n / kPanelRows * kPanelRows, k, K);
@@ -147,15 +144,28 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
       const bool wraps = end == tiles.count;
       const S* after = weights(wraps ? std::min(n + chunk, N - 1) : n, k0 + (wraps ? 0 : tiles.begin(end)));
       const int64_t bytes = Shape<T>::kRows * kPanelRows * int64_t{sizeof(S)} / token_panels + 1;
-      Ahead ahead = {reinterpret_cast<const char*>(after), bytes / kPanelRows + 1,
-                     K * kPanelRows * int64_t{sizeof(S)}};
+      StripAhead ahead = {reinterpret_cast<const char*>(after), bytes / kPanelRows + 1,
+                          w_panel * int64_t{sizeof(S)}};
       for (int64_t p = 0; p < token_panels;) {
         const bool all = token_panels - p >= kPanels;
         for (int64_t i = g; i < end; ++i, ahead.p += bytes) {
-          const Slice<T, S> slice = {strips + (i - g) * strip, weights(n, k0 + tiles.begin(i)),
-                                     K * kPanelRows};
-          kTiles[all][p == 0][tiles.length(i) - 1](depth, slice, dy + p * dy_panel, dy_panel, ahead,
-                                                   sums + tiles.begin(i) * ld + p * kPanelRows, ld, n > 0);
+          const int64_t height = tiles.length(i);
+          T* strip = strips + (i - g) * strip_length;
+          T* out = sums + tiles.begin(i) * ld + p * kPanelRows;
+          const T* dy_tile = dy + p * dy_panel;
+          if (p > 0) {
+            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, out, ld, n > 0);
+            continue;
+          }
+          const S* w = weights(n, k0 + tiles.begin(i));
+          if constexpr (std::is_same_v<First, S>) {
+            kFirst[all][height - 1](depth, strip, w, w_panel, dy_tile, dy_panel, ahead, out, ld, n > 0);
+          } else {
+            for (int64_t q = 0; q < ceil_div(depth, kPanelRows); ++q) {
+              widen(w + q * w_panel, height * kPanelRows, strip + q * height * kPanelRows);
+            }
+            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, out, ld, n > 0);
+          }
         }
         p += all ? kPanels : 1;
       }
@@ -171,10 +181,9 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
 template <class T, class S>
 void grad_input(CpuStream& stream, const MatmulGradInputArgs<T>& a) {
   const Cut rows = cut_by(a.tokens, kBlockTokens, kPanelRows);
-  const int64_t K = a.w.cols,
-                tasks = useful_tasks(static_cast<double>(a.tokens) * static_cast<double>(a.w.rows * K));
-  const int64_t enough_tasks = ceil_div(std::min<int64_t>(tasks, 8), rows.count);
-  const int64_t parts = std::clamp(enough_tasks, ceil_div(K, kBlockInputs), ceil_div(K, kBlockInputs / 2));
+  const int64_t K = a.w.cols;
+  const int64_t tasks = useful_tasks(static_cast<double>(a.tokens) * static_cast<double>(a.w.rows * K));
+  const int64_t parts = parts_beside(rows.count, tasks, K, kBlockInputs / 3, kBlockInputs);
   const Cut inputs = cut_into(K, parts, Shape<T>::kRows);
   stream.parallel(rows.count * inputs.count, [&](int64_t task) {
     const int64_t r = task % rows.count, k = task / rows.count;
@@ -207,6 +216,7 @@ void matmul_grad_input_f64(CpuStream& stream, const MatmulGradInputArgs<double>&
   grad_input(stream, a);
 }
 
+}  // namespace
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -25,6 +25,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
+namespace {
 
 // A task's block of dW: wide enough both ways that copying its operands is a few percent of the work.
 constexpr int64_t kBlockPanels = 16, kBlockInputs = 192;
@@ -172,9 +173,8 @@ void grad_weight(CpuStream& stream, const MatmulGradWeightArgs<T>& a) {
   const int64_t tasks =
       useful_tasks(static_cast<double>(a.segments.tokens()) * static_cast<double>(a.rows * a.cols));
   const Cut panels = cut_by(ceil_div(a.rows, kPanelRows), kBlockPanels, Shape<T>::kPanels);
-  const int64_t wide_enough = ceil_div(a.cols, kBlockInputs),
-                enough_tasks = ceil_div(std::min<int64_t>(tasks, 8), panels.count);
-  const Cut inputs = cut_into(a.cols, std::max(wide_enough, enough_tasks), Shape<T>::kRows);
+  const int64_t parts = parts_beside(panels.count, tasks, a.cols, kBlockInputs / 3, kBlockInputs);
+  const Cut inputs = cut_into(a.cols, parts, Shape<T>::kRows);
   stream.parallel(inputs.count * panels.count, [&](int64_t task) {
     const int64_t k = task % inputs.count, p = task / inputs.count;
     grad_weight_block(a, inputs.begin(k), inputs.length(k), panels.begin(p), panels.length(p));
@@ -188,6 +188,7 @@ void matmul_grad_weight_f64(CpuStream& stream, const MatmulGradWeightArgs<double
   grad_weight(stream, a);
 }
 
+}  // namespace
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

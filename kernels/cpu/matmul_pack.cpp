@@ -16,6 +16,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
+namespace {
 
 constexpr int64_t kBlock = 64;  // columns: 64 × 16 floats are 4 KB
 
@@ -158,6 +159,7 @@ void unpack(const PackedView& w, int64_t row, int64_t count, float* out, int64_t
   }
 }
 
+}  // namespace
 }  // namespace ft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

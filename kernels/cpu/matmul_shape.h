@@ -44,6 +44,16 @@ constexpr int64_t useful_tasks(double multiply_adds) {
   return std::clamp<int64_t>(static_cast<int64_t>(multiply_adds / 1e6), 1, 64);
 }
 
+/// Into how many parts to cut the other side of a product whose one side is in `others` parts already: at
+/// least 8 tasks where the work deserves as many, an even number of them, and parts of at least `least` and
+/// at most `most`.
+constexpr int64_t parts_beside(int64_t others, int64_t tasks, int64_t total, int64_t least, int64_t most) {
+  const int64_t fewest = ceil_div(total, most), finest = std::max(fewest, ceil_div(total, least));
+  const int64_t parts = std::clamp(ceil_div(std::min<int64_t>(tasks, 8), others), fewest, finest);
+  if (parts * others % 2 == 0) return parts;
+  return parts < finest ? parts + 1 : std::max(fewest, parts - 1);
+}
+
 /// `rows` covered by as few register tiles of at most `most` rows as possible, of even height.
 struct TileRows {
   int64_t count, height, taller;  // the first `taller` tiles have height + 1 rows

@@ -17,46 +17,30 @@ HWY_BEFORE_NAMESPACE();
 namespace ft::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Where a tile's sums go: rows of y from column 0 of the tile, `cols` of them real.
+/// Where a tile's sums go: rows of y from column 0 of the tile, `cols` of them real. They are added to
+/// `start`: null for nothing, y itself, or the bias (row stride 0).
 template <class T>
 struct Target {
   T* y;
   int64_t ldy, cols;
-  bool old;       // add to what y holds
-  const T* bias;  // added to the start of the sum, or null
+  const T* start;
+  int64_t ld_start;
 };
 
-template <class T, bool kOld, bool kBias>
+template <class T, bool kStart>
 struct PutRows {
   T* y;
   int64_t ldy;
-  const T* bias;
+  const T* start;
+  int64_t ld_start;
   template <int I, int J>
   HWY_INLINE void at(hn::Vec<typename Shape<T>::D> c) {
     const typename Shape<T>::D d;
     constexpr int kAt = J * Shape<T>::kLanes;
-    T* p = y + I * ldy + kAt;
-    if constexpr (kOld && kBias)
-      c = hn::Add(hn::Add(hn::LoadU(d, p), hn::LoadU(d, bias + kAt)), c);
-    else if constexpr (kOld)
-      c = hn::Add(hn::LoadU(d, p), c);
-    else if constexpr (kBias)
-      c = hn::Add(hn::LoadU(d, bias + kAt), c);
-    hn::StoreU(c, d, p);
+    if constexpr (kStart) c = hn::Add(hn::LoadU(d, start + I * ld_start + kAt), c);
+    hn::StoreU(c, d, y + I * ldy + kAt);
   }
 };
-
-template <class T, int M, int NV>
-HWY_INLINE void put_full(const Tile<T, M, NV>& tile, const Target<T>& to) {
-  const auto put = [&]<bool kOld, bool kBias>() HWY_ATTR {
-    PutRows<T, kOld, kBias> f{to.y, to.ldy, to.bias};
-    tile.each(f);
-  };
-  if (to.bias)
-    to.old ? put.template operator()<true, true>() : put.template operator()<false, true>();
-  else
-    to.old ? put.template operator()<true, false>() : put.template operator()<false, false>();
-}
 
 /// The last panel of an N that is no multiple of 16, from the tile's sums [rows][width] in memory. Padding
 /// lanes hold zeros, or NaN where x is not finite; they are dropped here.
@@ -64,15 +48,8 @@ template <class T>
 HWY_NOINLINE void put_partial(const T* sums, int64_t rows, int64_t width, const Target<T>& to) {
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < to.cols; ++j) {
-      T& y = to.y[i * to.ldy + j];
-      T v = sums[i * width + j];
-      if (to.old && to.bias)
-        v = (y + to.bias[j]) + v;
-      else if (to.old)
-        v = y + v;
-      else if (to.bias)
-        v = to.bias[j] + v;
-      y = v;
+      const T sum = sums[i * width + j];
+      to.y[i * to.ldy + j] = to.start ? to.start[i * to.ld_start + j] + sum : sum;
     }
   }
 }
@@ -133,13 +110,17 @@ HWY_NOINLINE void forward_tile(int64_t depth, const T* x, int64_t ldx, const Wei
     }
     w += kPanelRows;
   }
-  if (HWY_LIKELY(to.cols >= kWidth)) {
-    put_full(tile, to);
-  } else {
+  if (HWY_UNLIKELY(to.cols < kWidth)) {
     HWY_ALIGN T sums[M * kWidth];
-    PutRows<T, false, false> put{sums, kWidth, nullptr};
+    PutRows<T, false> put{sums, kWidth, nullptr, 0};
     tile.each(put);
     put_partial(sums, M, kWidth, to);
+  } else if (to.start) {
+    PutRows<T, true> put{to.y, to.ldy, to.start, to.ld_start};
+    tile.each(put);
+  } else {
+    PutRows<T, false> put{to.y, to.ldy, nullptr, 0};
+    tile.each(put);
   }
 }
 
