@@ -222,8 +222,8 @@ class Lora : public Adapter, public LinearAdapter {
     const double alpha = pattern_alpha ? *pattern_alpha : config_.alpha;
     const auto matrix = [&](const char* which, int64_t cols) {
       parameters_.push_back(Parameter::make(fmt::format("{}.{}", l.name, which), {rank, cols},
-                                            Parameter::Layout::plain, options.compute,
-                                            MemoryClass::trainable));
+                                            Parameter::Layout::plain, options.compute, MemoryClass::trainable,
+                                            options.device));
       return &parameters_.back();
     };
     Site s{&l, matrix("lora_A", l.in()), matrix("lora_B", l.out()),
@@ -261,7 +261,7 @@ class Lora : public Adapter, public LinearAdapter {
           std::any_of(targets.begin(), targets.end(), [&](const Linear* l) { return &l->bias == slot; });
       if (config_.bias == Bias::lora_only && !targeted) continue;
       Parameter copy = Parameter::make(slot->name, slot->parameter->shape, slot->parameter->layout,
-                                       options.compute, MemoryClass::trainable);
+                                       options.compute, MemoryClass::trainable, options.device);
       from_plain(copy, to_plain(*slot->parameter));
       slot->parameter = &model.own(std::move(copy));
       slot->parameter->train(options.compute);

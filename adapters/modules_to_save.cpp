@@ -13,8 +13,8 @@ std::vector<AdapterTensor> save_modules(Model& model, const std::vector<std::str
       if (!names_module(name, slot->name.substr(0, slot->name.rfind('.')))) continue;
       found = true;
       const Parameter& base = *slot->parameter;
-      Parameter copy =
-          Parameter::make(slot->name, base.shape, base.layout, options.compute, MemoryClass::trainable);
+      Parameter copy = Parameter::make(slot->name, base.shape, base.layout, options.compute,
+                                       MemoryClass::trainable, options.device);
       from_plain(copy, to_plain(base));
       slot->parameter = &model.own(std::move(copy));
       slot->parameter->train(options.compute);

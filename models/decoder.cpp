@@ -1,13 +1,13 @@
 #include "models/decoder.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "engine/ops/attention.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/embedding.h"
 #include "engine/ops/head_columns.h"
 #include "engine/ops/rope.h"
+#include "engine/ops/rows.h"
 
 namespace ft {
 namespace {
@@ -153,7 +153,7 @@ Var Decoder::hidden(Forward& f, const Ids& ids) {
     h = add_embedding(f.tape, h, *positions_.parameter,
                       std::make_shared<const std::vector<int32_t>>(layout.position));
   } else {
-    std::tie(angles.cos, angles.sin) = rope_.angles(layout, f.tape.compute());
+    std::tie(angles.cos, angles.sin) = rope_.angles(layout, f.tape.wide(), f.tape.device());
   }
   h = drop(f, h, config_.embed_dropout, kEmbedPlace);
   for (int i = 0; i < config_.layers; ++i) {
@@ -213,15 +213,7 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
 
   KvCache& cache = *f.cache;
   const Layout& layout = f.tape.layout();
-  std::vector<int32_t> begin, end;
-  const size_t bytes = static_cast<size_t>(kv_size) * size_of(x.value().dtype());
-  const auto store = [&](const Tensor& target, const HeadColumns& from, int32_t token, int64_t row) {
-    const Tensor& t = from.var.value();
-    std::memcpy(
-        static_cast<std::byte*>(target.raw()) + row * bytes,
-        static_cast<const std::byte*>(t.raw()) + (token * t.dim(1) + from.column) * size_of(t.dtype()),
-        bytes);
-  };
+  std::vector<int32_t> begin, end, places;  // places: the cache row of each new token
   for (int32_t s = 0; s < layout.samples(); ++s) {
     const int32_t row = f.cache_rows[s], length = cache.length[row],
                   count = layout.bounds[s + 1] - layout.bounds[s];
@@ -229,11 +221,23 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
              cache.capacity, length + count);
     begin.push_back(static_cast<int32_t>(row * cache.capacity));
     end.push_back(begin.back() + length + count);
-    for (int32_t t = 0; t < count; ++t) {
-      store(cache.k[index], k, layout.bounds[s] + t, begin.back() + length + t);
-      store(cache.v[index], v, layout.bounds[s] + t, begin.back() + length + t);
-    }
+    for (int32_t t = 0; t < count; ++t) places.push_back(begin.back() + length + t);
   }
+  const IndexView to = f.tape.upload(places);
+  launch(f.tape.stream(), x.value().dtype(), [&]<class T>(auto& s) {
+    for (const auto& [from, target] :
+         {std::pair<const HeadColumns*, const Tensor*>(&k, &cache.k[index]), {&v, &cache.v[index]}}) {
+      const Tensor& t = from->var.value();
+      copy_rows(s, CopyRowsArgs<T>{.count = layout.tokens(),
+                                   .cols = kv_size,
+                                   .x = t.data<T>() + from->column,
+                                   .ldx = t.dim(1),
+                                   .y = target->template data<T>(),
+                                   .ldy = kv_size,
+                                   .from = {},
+                                   .to = to});
+    }
+  });
   return l.o(f, Var(cached_attention(f.tape, q, cache.k[index], cache.v[index], begin, end, options)));
 }
 
@@ -251,7 +255,8 @@ KvCache Decoder::make_cache(int64_t rows, int64_t capacity, DType compute) const
                 .length = std::vector<int32_t>(static_cast<size_t>(rows))};
   for (int64_t i = 0; i < config_.layers; ++i)
     for (auto* side : {&cache.k, &cache.v})
-      side->push_back(Tensor::empty({rows * capacity, config_.kv_heads * config_.head_dim}, compute));
+      side->push_back(Tensor::empty({rows * capacity, config_.kv_heads * config_.head_dim}, compute,
+                                    MemoryClass::activations, embed_.parameter->value.device()));
   return cache;
 }
 

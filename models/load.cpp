@@ -34,8 +34,8 @@ void read_block(const WeightSource& source, const TensorUse& use, int64_t row, i
 
 void fill(CpuStream& stream, const WeightSource& source, const TensorUse& use) {
   Parameter& p = *use.slot->parameter;
-  const bool direct =
-      p.layout == Parameter::Layout::packed && !use.transposed && p.value.dtype() != DType::f64;
+  const bool direct = p.layout == Parameter::Layout::packed && !use.transposed &&
+                      p.value.dtype() != DType::f64 && p.value.device() == Device();
   if (!direct) {
     std::vector<float> values(static_cast<size_t>(p.numel()));
     if (use.permuted_heads)
@@ -120,7 +120,8 @@ void check_size(const DecoderConfig& c, const WeightSource& source) {
 
 }  // namespace
 
-LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions& options, Stream& stream) {
+LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions& options,
+                       CpuStream& stream) {
   Opened in = open(path);
   check_decoder(in.config, path.string());
   check_size(in.config, *in.source);
@@ -138,22 +139,21 @@ LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions
   if (options.compute == DType::f64) loaded.storage = DType::f64;
   auto model = std::make_unique<Decoder>(in.config, loaded.storage, options.compute);
   const std::vector<TensorUse> uses = match_tensors(*model, *in.source, *in.family, in.gguf);
-  stream.visit([&](CpuStream& cpu) {
-    for (const TensorUse& use : uses) fill(cpu, *in.source, use);
-  });
+  for (const TensorUse& use : uses) {
+    fill(stream, *in.source, use);
+    use.slot->parameter->to(options.device);
+  }
   loaded.fingerprint = fingerprint(*in.source, uses);
   loaded.model = std::move(model);
   return loaded;
 }
 
-void reload_model(Model& model, const std::filesystem::path& folder, Stream& stream) {
+void reload_model(Model& model, const std::filesystem::path& folder, CpuStream& stream) {
   auto& decoder = dynamic_cast<Decoder&>(model);
   const auto source = open_safetensors_weights(folder);
   const Family& family = find_family(decoder.facts().model_type, folder.string());
   const std::vector<TensorUse> uses = match_tensors(decoder, *source, family, false);
-  stream.visit([&](CpuStream& cpu) {
-    for (const TensorUse& use : uses) fill(cpu, *source, use);
-  });
+  for (const TensorUse& use : uses) fill(stream, *source, use);
 }
 
 }  // namespace ft

@@ -15,6 +15,7 @@ namespace ft {
 
 struct ModelLoadOptions {
   std::optional<DType> storage;  // of frozen matrices; default: float32 for folders, bfloat16 for GGUF files
+  Device device = {};            // where the weights go
   DType compute = DType::f32;
   bool dropout = false;  // the base model's own dropout (embd_pdrop, resid_pdrop) is active in training
 };
@@ -27,10 +28,10 @@ struct LoadedModel {
 };
 
 /// Throws ft::InputError for anything that is wrong with the files.
-LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions& options, Stream& stream);
+LoadedModel load_model(const std::filesystem::path& path, const ModelLoadOptions& options, CpuStream& stream);
 
 /// Reads the weights of a Hugging Face folder into a model that exists (a checkpoint of full fine-tuning).
-void reload_model(Model& model, const std::filesystem::path& folder, Stream& stream);
+void reload_model(Model& model, const std::filesystem::path& folder, CpuStream& stream);
 
 /// Writes a Hugging Face folder's config.json and model.safetensors from the model's slots, as `dtype`.
 /// `value` gives the plain row-major float32 values of a slot (so that a merge can change them on the way).

@@ -47,11 +47,11 @@ std::vector<float> RopeTable::frequencies(int64_t length) const {
   return powers(config_.theta * std::pow(stretch, d / (d - 2)), head_dim_);
 }
 
-std::pair<Tensor, Tensor> RopeTable::angles(const Layout& layout, DType compute) const {
+std::pair<Tensor, Tensor> RopeTable::angles(const Layout& layout, DType type, Device device) const {
   const int64_t half = head_dim_ / 2;
-  const Tensor cos = Tensor::empty({layout.tokens(), half}, compute),
-               sin = Tensor::empty({layout.tokens(), half}, compute);
-  dispatch_compute(compute, [&]<class T>() {
+  const Tensor cos = Tensor::empty({layout.tokens(), half}, type),
+               sin = Tensor::empty({layout.tokens(), half}, type);
+  dispatch_compute(type, [&]<class T>() {
     T *c = cos.data<T>(), *s = sin.data<T>();
     for (int32_t sample = 0; sample < layout.samples(); ++sample) {
       const int32_t begin = layout.bounds[sample], end = layout.bounds[sample + 1];
@@ -67,7 +67,7 @@ std::pair<Tensor, Tensor> RopeTable::angles(const Layout& layout, DType compute)
       }
     }
   });
-  return {cos, sin};
+  return {cos.to(device), sin.to(device)};
 }
 
 }  // namespace ft

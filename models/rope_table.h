@@ -17,8 +17,8 @@ class RopeTable {
  public:
   RopeTable() = default;
   RopeTable(RopeConfig config, int64_t head_dim);
-  /// {cos, sin} for the layout's tokens, by their positions.
-  std::pair<Tensor, Tensor> angles(const Layout& layout, DType compute) const;
+  /// {cos, sin} for the layout's tokens, by their positions; `type`: float32 or float64.
+  std::pair<Tensor, Tensor> angles(const Layout& layout, DType type, Device device) const;
 
  private:
   std::vector<float> frequencies(int64_t length) const;

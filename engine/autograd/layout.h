@@ -13,8 +13,8 @@ namespace ft {
 /// What an op must know of the rows that it is given: sample bounds, and each row's name for dropout.
 struct RowIndex {
   Segments segments;
-  const int32_t* row = nullptr;       // [tokens]
-  const int32_t* position = nullptr;  // [tokens]
+  IndexView row;       // [tokens]
+  IndexView position;  // [tokens]
 };
 
 struct Layout {
@@ -24,8 +24,6 @@ struct Layout {
 
   int32_t samples() const { return static_cast<int32_t>(bounds.size()) - 1; }
   int64_t tokens() const { return bounds.back(); }
-  Segments segments() const { return {bounds.data(), samples()}; }
-  RowIndex index() const { return {segments(), row.data(), position.data()}; }
 
   /// Appends a sample of `length` tokens whose first token has position `start`.
   void add_sample(int64_t length, int32_t row_in_step, int32_t start = 0) {

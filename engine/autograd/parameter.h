@@ -1,6 +1,7 @@
 // A named weight: frozen (any storage type, no gradient) or trainable (compute type, with a gradient).
-// Matrices live in the packed layout of engine/ops/matmul.h in every state, so there is one copy of a weight,
-// whether it is read forward, read backward, looked up as an embedding or trained; vectors are plain.
+// Matrices live in the layout that their device multiplies in (the CPU: panels, see engine/ops/matmul.h;
+// CUDA: row-major) in every state, so there is one copy of a weight, whether it is read forward, read
+// backward, looked up as an embedding or trained; vectors are plain.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,7 @@ namespace ft {
 struct Parameter {
   enum class Layout : uint8_t {
     plain,   // as its shape says, row-major
-    packed,  // [rows, cols] in panels
+    packed,  // [rows, cols] as the device multiplies it
   };
 
   std::string name;  // Hugging Face's name, e.g. "model.layers.0.mlp.up_proj.weight"
@@ -26,7 +27,7 @@ struct Parameter {
   Tensor grad;  // compute type and layout of value; defined while trainable
 
   static Parameter make(std::string name, Shape shape, Layout layout, DType storage,
-                        MemoryClass c = MemoryClass::weights);
+                        MemoryClass c = MemoryClass::weights, Device device = {});
 
   int64_t numel() const { return shape.numel(); }
   PackedView packed() const {
@@ -37,6 +38,8 @@ struct Parameter {
   void train(DType compute);
   /// Frees the gradient and freezes.
   void freeze();
+  /// Moves value and gradient into the memory and layout of a device.
+  void to(Device device);
 };
 
 /// Reads the whole parameter as plain row-major float32, [shape]; from any layout and storage.

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engine/autograd/layout.h"
@@ -71,14 +72,21 @@ class Var {
 
 class Tape {
  public:
-  Tape(Stream stream, DType compute, LayoutPtr layout, bool recording)
-      : stream_(stream), compute_(compute), layout_(std::move(layout)), recording_(recording) {}
+  Tape(Stream stream, DType compute, LayoutPtr layout, bool recording);
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
   Stream& stream() { return stream_; }
   DType compute() const { return compute_; }
+  /// Of parameters, statistics and scalars beside activations of the compute type.
+  DType wide() const { return wide_of(compute_); }
+  Device device() const { return stream_.device(); }
   const Layout& layout() const { return *layout_; }
+  /// The layout's bounds, rows and positions where the kernels of this pass read them.
+  const RowIndex& index() const { return index_; }
+  /// A host's array where the kernels read it: itself on the CPU, else a copy that lives as long as the tape.
+  /// `values` must live as long as the result is used.
+  IndexView upload(std::span<const int32_t> values);
   bool recording() const { return recording_; }
 
   /// Must a result that depends on these (values, parameters, flags) be differentiated?
@@ -111,6 +119,8 @@ class Tape {
   DType compute_;
   LayoutPtr layout_;
   bool recording_;
+  std::vector<Tensor> uploads_;
+  RowIndex index_;
   std::vector<Entry> entries_;
 };
 

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "engine/core/check.h"
 
@@ -88,17 +90,28 @@ struct DTypeOf<uint8_t> {
 template <class T>
 constexpr DType dtype_of = DTypeOf<T>::value;
 
-/// Calls f.template operator()<T>() with the compute type T of `t`: float or double.
+/// What belongs to activations of type T but is kept wider: trained parameters and their gradients,
+/// statistics, scalars. bfloat16 activations go with float32; float32 and float64 with themselves.
+template <class T>
+using Wide = std::conditional_t<std::is_same_v<T, BF16>, float, T>;
+constexpr DType wide_of(DType t) {
+  return t == DType::bf16 ? DType::f32 : t;
+}
+
+/// Types of activations that a backend computes in.
+template <class... T>
+struct ComputeTypes {};
+
+/// Calls f.template operator()<T>() with the type T of the list that is `t`.
+template <class... T, class F>
+void dispatch_compute(ComputeTypes<T...>, DType t, F&& f) {
+  const bool found = (... || (t == dtype_of<T> && (f.template operator()<T>(), true)));
+  if (!found) fail("[dispatch] this device does not compute in {}", dtype_name(t));
+}
+/// The same for the CPU's types: float32 and float64.
 template <class F>
-decltype(auto) dispatch_compute(DType t, F&& f) {
-  switch (t) {
-    case DType::f32:
-      return f.template operator()<float>();
-    case DType::f64:
-      return f.template operator()<double>();
-    default:
-      fail("[dispatch] expected a compute type (float32, float64), got {}", dtype_name(t));
-  }
+void dispatch_compute(DType t, F&& f) {
+  dispatch_compute(ComputeTypes<float, double>(), t, std::forward<F>(f));
 }
 
 }  // namespace ft

@@ -32,14 +32,6 @@ struct Counter {
 };
 std::array<Counter, kMemoryClasses> counters;
 
-void count_in(MemoryClass c, size_t bytes) {
-  Counter& k = counters[static_cast<size_t>(c)];
-  const size_t now = k.live.fetch_add(bytes) + bytes;
-  size_t seen = k.peak.load();
-  while (seen < now && !k.peak.compare_exchange_weak(seen, now)) {
-  }
-}
-
 // Best fit over free blocks of one address range; neighbours merge when freed.
 class Arena {
  public:
@@ -144,6 +136,18 @@ size_t resident_bytes() {
   return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
+void count_allocated(MemoryClass c, size_t bytes) {
+  Counter& k = counters[static_cast<size_t>(c)];
+  const size_t now = k.live.fetch_add(bytes) + bytes;
+  size_t seen = k.peak.load();
+  while (seen < now && !k.peak.compare_exchange_weak(seen, now)) {
+  }
+}
+
+void count_freed(MemoryClass c, size_t bytes) noexcept {
+  counters[static_cast<size_t>(c)].live.fetch_sub(bytes);
+}
+
 void* allocate_host(size_t bytes, MemoryClass c) {
   const size_t size = round_up(bytes ? bytes : 1, kAlign);
   void* p = nullptr;
@@ -154,14 +158,14 @@ void* allocate_host(size_t bytes, MemoryClass c) {
     if (p && size >= (size_t{1} << 22)) madvise(p, size, MADV_HUGEPAGE);
   }
   if (!p) fail("[memory] no room for {} more bytes of {}", bytes, memory_class_name(c));
-  count_in(c, size);
+  count_allocated(c, size);
   return p;
 }
 
 void free_host(void* p, size_t bytes, MemoryClass c) noexcept {
   if (!p) return;
   const size_t size = round_up(bytes ? bytes : 1, kAlign);
-  counters[static_cast<size_t>(c)].live.fetch_sub(size);
+  count_freed(c, size);
   if (is_short_lived(c) && !FT_PLAIN_MALLOC)
     arena().release(p, size);
   else

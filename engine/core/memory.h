@@ -30,6 +30,10 @@ size_t peak_resident_bytes();
 /// Resident set size of this process now, in bytes.
 size_t resident_bytes();
 
+/// For allocators of other memories: counts a block that came or went. Thread-safe.
+void count_allocated(MemoryClass c, size_t bytes);
+void count_freed(MemoryClass c, size_t bytes) noexcept;
+
 /// 64-byte aligned host memory, not initialised. Throws ft::Error when there is none. Thread-safe.
 void* allocate_host(size_t bytes, MemoryClass c);
 void free_host(void* p, size_t bytes, MemoryClass c) noexcept;

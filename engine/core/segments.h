@@ -5,10 +5,12 @@
 
 #include <cstdint>
 
+#include "engine/core/index_view.h"
+
 namespace ft {
 
 struct Segments {
-  const int32_t* bounds = nullptr;  // [count + 1], bounds[0] = 0, non-decreasing
+  IndexView bounds;  // [count + 1], bounds[0] = 0, non-decreasing
   int32_t count = 0;
   int64_t tokens() const { return count ? bounds[count] : 0; }
 };

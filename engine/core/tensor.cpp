@@ -61,7 +61,19 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 
 Tensor Tensor::clone(MemoryClass c) const {
   Tensor t = empty(shape_, dtype_, c, device());
-  copy_from_host(device(), t.raw(), raw(), bytes());
+  copy_within(device(), t.raw(), raw(), bytes());
+  return t;
+}
+
+Tensor Tensor::to(Device target, MemoryClass c) const {
+  if (target == device()) return *this;
+  Tensor t = empty(shape_, dtype_, c, target);
+  if (target == Device()) {
+    copy_to_host(device(), t.raw(), raw(), bytes());
+  } else {
+    FT_CHECK(device() == Device(), "[tensor] tensors move between the host and a device only");
+    copy_from_host(target, t.raw(), raw(), bytes());
+  }
   return t;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
@@ -68,6 +69,15 @@ class Tensor {
   /// Does anybody else hold this storage? (Then it must be copied before it is changed.)
   bool shared() const { return storage_.use_count() > 1; }
   Tensor clone(MemoryClass c) const;
+  /// A copy in the memory of `target`; this tensor itself when it is there already.
+  Tensor to(Device target, MemoryClass c = MemoryClass::activations) const;
+  /// All elements, on the host.
+  template <class T>
+  std::vector<T> to_vector() const {
+    std::vector<T> v(static_cast<size_t>(numel()));
+    copy_to_host(device(), v.data(), data<T>(), bytes());
+    return v;
+  }
   void zero();
 
  private:

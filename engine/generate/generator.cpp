@@ -1,13 +1,20 @@
 #include "engine/generate/generator.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/generate/sampler.h"
 #include "engine/ops/head.h"
+#include "engine/ops/rows.h"
 
 namespace ft {
 namespace {
+
+float widened(double v) {
+  return static_cast<float>(v);
+}
+float widened(BF16 v) {
+  return to_float(v);
+}
 
 struct Row {
   size_t index = 0;              // of the prompt
@@ -33,18 +40,24 @@ Row open_row(const std::vector<int32_t>& prompt, size_t index, const GenerationO
 }
 
 /// A larger cache with the same content, freed layer by layer. One without layers yet gets them.
-void grow(KvCache& cache, int64_t capacity, const Model& model, DType compute) {
+void grow(KvCache& cache, int64_t capacity, const Model& model, Stream& stream, DType compute) {
   KvCache larger = model.make_cache(cache.rows, capacity, compute);
   for (const auto side : {&KvCache::k, &KvCache::v}) {
     for (size_t layer = 0; layer < (cache.*side).size(); ++layer) {
       Tensor& from = (cache.*side)[layer];
       const Tensor& to = (larger.*side)[layer];
-      const size_t token = static_cast<size_t>(from.dim(1)) * size_of(from.dtype());
-      for (int64_t row = 0; row < cache.rows; ++row)
-        std::memcpy(
-            static_cast<std::byte*>(to.raw()) + static_cast<size_t>(row * capacity) * token,
-            static_cast<const std::byte*>(from.raw()) + static_cast<size_t>(row * cache.capacity) * token,
-            static_cast<size_t>(cache.length[static_cast<size_t>(row)]) * token);
+      const int64_t token = from.dim(1);
+      launch(stream, compute, [&]<class T>(auto& s) {
+        for (int64_t row = 0; row < cache.rows; ++row)
+          copy_rows(s, CopyRowsArgs<T>{.count = cache.length[static_cast<size_t>(row)],
+                                       .cols = token,
+                                       .x = from.data<T>() + row * cache.capacity * token,
+                                       .ldx = token,
+                                       .y = to.data<T>() + row * capacity * token,
+                                       .ldy = token,
+                                       .from = {},
+                                       .to = {}});
+      });
       from = Tensor();
     }
   }
@@ -110,7 +123,7 @@ class Generation {
       complete.push_back(&row);
     }
     if (reach > cache_.capacity)
-      grow(cache_, std::min(longest_, std::max(reach + 64, 2 * reach)), model_, compute_);
+      grow(cache_, std::min(longest_, std::max(reach + 64, 2 * reach)), model_, stream_, compute_);
 
     Tape tape(stream_, compute_, layout, false);
     Forward forward{.tape = tape, .cache = &cache_, .cache_rows = std::move(slots)};
@@ -133,12 +146,15 @@ class Generation {
     for (int64_t begin = 0; begin < count; begin += kHeadChunk) {
       const int64_t end = std::min(begin + kHeadChunk, count);
       const int32_t bounds[] = {0, static_cast<int32_t>(end - begin)};
-      const Tensor logits = head_logits(forward.tape, hidden.rows(begin, end), head, RowIndex{{bounds, 1}});
+      const Tensor logits = head_logits(forward.tape, hidden.rows(begin, end), head,
+                                        RowIndex{{forward.tape.upload(bounds), 1}, {}, {}})
+                                .to(Device());
       const auto vocab = static_cast<size_t>(logits.dim(1));
-      launch(stream_, compute_, [&]<class T>(auto& s) {
-        s.parallel(end - begin, [&](int64_t i) {
+      dispatch_compute(ComputeTypes<float, double, BF16>(), logits.dtype(), [&]<class T>() {
+        on_host(stream_, end - begin, [&](int64_t i) {
           const T* from = logits.data<T>() + static_cast<size_t>(i) * vocab;
-          const std::vector<float> row_logits(from, from + vocab);
+          std::vector<float> row_logits(vocab);
+          for (size_t v = 0; v < vocab; ++v) row_logits[v] = widened(from[v]);
           const Row& row = *rows[static_cast<size_t>(begin + i)];
           chosen[static_cast<size_t>(begin + i)] =
               next_token(row_logits, row.ids, options_, batching_.first_row + row.index);

@@ -21,10 +21,11 @@ struct AdapterTensor {
 };
 
 struct AttachOptions {
-  DType compute = DType::f32;
-  uint64_t seed = 0;  // of the initial values
-  int index = 0;      // ordinal among stacked adapters: keeps dropout sites apart
-  std::string where;  // for messages: the YAML or adapter_config.json
+  DType compute = DType::f32;  // of what is trained
+  Device device = {};          // where the model is
+  uint64_t seed = 0;           // of the initial values
+  int index = 0;               // ordinal among stacked adapters: keeps dropout sites apart
+  std::string where;           // for messages: the YAML or adapter_config.json
 };
 
 class Adapter {

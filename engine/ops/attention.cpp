@@ -12,11 +12,11 @@ struct Operands {
 };
 
 template <class T>
-AttentionArgs<T> arguments(const Operands& t, const int32_t* q_bounds, const int32_t* kv_begin,
-                           const int32_t* kv_end, int32_t samples, const AttentionOptions& o) {
+AttentionArgs<T> arguments(const Operands& t, const Segments& queries, IndexView kv_begin, IndexView kv_end,
+                           const AttentionOptions& o) {
   AttentionArgs<T> a;
-  a.samples = samples;
-  a.q_bounds = q_bounds;
+  a.samples = queries.count;
+  a.q_bounds = queries.bounds;
   a.kv_begin = kv_begin;
   a.kv_end = kv_end;
   a.heads = o.heads;
@@ -34,13 +34,13 @@ AttentionArgs<T> arguments(const Operands& t, const int32_t* q_bounds, const int
     a.prefix_v = t.prefix_v.data<T>();
     a.ld_prefix = t.prefix_k.dim(1);
   }
-  a.scale = static_cast<T>(o.scale);
+  a.scale = static_cast<Wide<T>>(o.scale);
   a.causal = o.causal;
   a.window = o.window;
-  a.alibi_slopes = o.alibi_slopes.defined() ? o.alibi_slopes.data<T>() : nullptr;
+  a.alibi_slopes = o.alibi_slopes.defined() ? o.alibi_slopes.data<Wide<T>>() : nullptr;
   a.out = t.out.data<T>();
   a.ldo = t.out.dim(1);
-  a.lse = t.lse.defined() ? t.lse.data<T>() : nullptr;
+  a.lse = t.lse.defined() ? t.lse.data<Wide<T>>() : nullptr;
   return a;
 }
 
@@ -63,16 +63,15 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
       .prefix_k = prefixed ? prefix_k->value() : Tensor(),
       .prefix_v = prefixed ? prefix_v->value() : Tensor(),
       .out = Tensor::empty({tokens, o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
-      .lse = wanted ? Tensor::empty({tokens, o.heads}, x.dtype(), MemoryClass::activations, x.device())
+      .lse = wanted ? Tensor::empty({tokens, o.heads}, tape.wide(), MemoryClass::activations, x.device())
                     : Tensor(),
       .q_column = q.column,
       .k_column = k.column,
       .v_column = v.column};
   const auto run = [&tape, o](const Operands& operands, auto&& kernel) {
-    const Layout& layout = tape.layout();
+    const Segments& samples = tape.index().segments;
     launch(tape.stream(), operands.q.dtype(), [&]<class T>(auto& s) {
-      kernel(s, arguments<T>(operands, layout.bounds.data(), layout.bounds.data(), layout.bounds.data() + 1,
-                             layout.samples(), o));
+      kernel(s, arguments<T>(operands, samples, samples.bounds, samples.bounds.from(1), o));
     });
   };
   run(t, [](auto& s, const auto& a) { attention(s, a); });
@@ -124,10 +123,9 @@ Tensor cached_attention(Tape& tape, const HeadColumns& q, const Tensor& k, const
       .out = Tensor::empty({x.dim(0), o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
       .lse = {},
       .q_column = q.column};
-  launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
-    attention(s, arguments<T>(t, tape.layout().bounds.data(), kv_begin.data(), kv_end.data(),
-                              tape.layout().samples(), o));
-  });
+  const IndexView begin = tape.upload(kv_begin), end = tape.upload(kv_end);
+  launch(tape.stream(), x.dtype(),
+         [&]<class T>(auto& s) { attention(s, arguments<T>(t, tape.index().segments, begin, end, o)); });
   return t.out;
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "engine/autograd/fwd.h"
+#include "engine/core/index_view.h"
 #include "engine/core/stream.h"
 #include "engine/core/tensor.h"
 
@@ -24,21 +25,21 @@ namespace ft {
 template <class T>
 struct AttentionArgs {
   int32_t samples = 0;
-  const int32_t* q_bounds = nullptr;                     // [samples + 1]
-  const int32_t *kv_begin = nullptr, *kv_end = nullptr;  // [samples], rows of k and v
+  IndexView q_bounds;                                // [samples + 1]
+  IndexView kv_begin, kv_end;                        // [samples], rows of k and v
   int64_t heads = 0, kv_heads = 0, head_dim = 0;     // heads is a multiple of kv_heads; head_dim any ≥ 1
   const T *q = nullptr, *k = nullptr, *v = nullptr;  // [tokens, heads·D], [kv rows, kv_heads·D] twice
   int64_t ldq = 0, ldk = 0, ldv = 0;                 // row strides (columns of a fused q|k|v are allowed)
   int64_t prefix = 0;                                // P
   const T *prefix_k = nullptr, *prefix_v = nullptr;  // [P, kv_heads·D], row stride ld_prefix
   int64_t ld_prefix = 0;
-  T scale = 1;
+  Wide<T> scale = 1;
   bool causal = true;
-  int64_t window = 0;               // > 0: query i sees only the last `window` keys up to its own position
-  const T* alibi_slopes = nullptr;  // [heads] or null; adds slope · (key position), as BLOOM does
-  T* out = nullptr;                 // [tokens, heads·D], row stride ldo
+  int64_t window = 0;  // > 0: query i sees only the last `window` keys up to its own position
+  const Wide<T>* alibi_slopes = nullptr;  // [heads] or null; adds slope · (key position), as BLOOM does
+  T* out = nullptr;                       // [tokens, heads·D], row stride ldo
   int64_t ldo = 0;
-  T* lse = nullptr;  // [tokens, heads]; may be null when no backward follows
+  Wide<T>* lse = nullptr;  // [tokens, heads]; may be null when no backward follows
 };
 
 template <class T>
@@ -51,8 +52,12 @@ struct AttentionGradArgs {
 
 void attention(CpuStream&, const AttentionArgs<float>&);
 void attention(CpuStream&, const AttentionArgs<double>&);
+void attention(CudaStream&, const AttentionArgs<float>&);
+void attention(CudaStream&, const AttentionArgs<BF16>&);
 void attention_grad(CpuStream&, const AttentionGradArgs<float>&);
 void attention_grad(CpuStream&, const AttentionGradArgs<double>&);
+void attention_grad(CudaStream&, const AttentionGradArgs<float>&);
+void attention_grad(CudaStream&, const AttentionGradArgs<BF16>&);
 
 // ---- differentiable
 

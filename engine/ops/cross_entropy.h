@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "engine/core/index_view.h"
 #include "engine/core/stream.h"
 
 namespace ft {
@@ -14,8 +15,8 @@ struct CrossEntropyArgs {
   int64_t rows = 0, classes = 0;
   T* logits = nullptr;  // [rows, classes], row stride ld; overwritten by the gradient when `gradient` is set
   int64_t ld = 0;
-  const int32_t* targets = nullptr;  // [rows], each in [0, classes)
-  T scale = 1;                       // of the gradient only
+  IndexView targets;  // [rows], each in [0, classes)
+  Wide<T> scale = 1;  // of the gradient only
   bool gradient = false;
   double* loss = nullptr;     // [rows]
   int32_t* argmax = nullptr;  // [rows] or null: lowest index of the largest logit
@@ -23,5 +24,7 @@ struct CrossEntropyArgs {
 
 void cross_entropy(CpuStream&, const CrossEntropyArgs<float>&);
 void cross_entropy(CpuStream&, const CrossEntropyArgs<double>&);
+void cross_entropy(CudaStream&, const CrossEntropyArgs<float>&);
+void cross_entropy(CudaStream&, const CrossEntropyArgs<BF16>&);
 
 }  // namespace ft

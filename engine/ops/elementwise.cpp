@@ -24,8 +24,10 @@ Var scale(Tape& tape, const Var& x, double factor) {
   const auto scaled = [&tape, factor](const Tensor& t) {
     const Tensor y = Tensor::empty(t.shape(), t.dtype(), MemoryClass::activations, t.device());
     launch(tape.stream(), t.dtype(), [&]<class T>(auto& s) {
-      scale(s, ScaleArgs<T>{
-                   .count = t.numel(), .scale = static_cast<T>(factor), .x = t.data<T>(), .y = y.data<T>()});
+      scale(
+          s,
+          ScaleArgs<T>{
+              .count = t.numel(), .scale = static_cast<Wide<T>>(factor), .x = t.data<T>(), .y = y.data<T>()});
     });
     return y;
   };

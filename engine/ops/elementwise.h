@@ -21,7 +21,7 @@ struct AddArgs {
 template <class T>
 struct ScaleArgs {
   int64_t count = 0;
-  T scale = 1;
+  Wide<T> scale = 1;
   const T* x = nullptr;
   T* y = nullptr;  // scale · x; may alias x
 };
@@ -32,7 +32,7 @@ struct ColumnSumArgs {
   int64_t cols = 0;
   const T* x = nullptr;  // [tokens, cols], row stride ld
   int64_t ld = 0;
-  T* out = nullptr;  // [cols], added to, sample by sample in order
+  Wide<T>* out = nullptr;  // [cols], added to, sample by sample in order
 };
 
 template <class T>
@@ -42,21 +42,28 @@ struct DropoutArgs {
   T* y = nullptr;        // [tokens, cols]; may alias x
   bool accumulate = false;
   float p = 0;
-  uint64_t key = 0;   // dropout_key(seed, optimizer step)
-  uint32_t site = 0;  // unique per place in the model
-  const int32_t *row = nullptr,
-                *position = nullptr;  // [tokens]: sample's ordinal in the step, position in it
+  uint64_t key = 0;         // dropout_key(seed, optimizer step)
+  uint32_t site = 0;        // unique per place in the model
+  IndexView row, position;  // [tokens]: sample's ordinal in the step, position in it
 };
 
 void add(CpuStream&, const AddArgs<float>&);
 void add(CpuStream&, const AddArgs<double>&);
+void add(CudaStream&, const AddArgs<float>&);
+void add(CudaStream&, const AddArgs<BF16>&);
 void scale(CpuStream&, const ScaleArgs<float>&);
 void scale(CpuStream&, const ScaleArgs<double>&);
+void scale(CudaStream&, const ScaleArgs<float>&);
+void scale(CudaStream&, const ScaleArgs<BF16>&);
 void column_sum(CpuStream&, const ColumnSumArgs<float>&);
 void column_sum(CpuStream&, const ColumnSumArgs<double>&);
+void column_sum(CudaStream&, const ColumnSumArgs<float>&);
+void column_sum(CudaStream&, const ColumnSumArgs<BF16>&);
 /// Forward and backward are the same map (apply it to dy).
 void dropout(CpuStream&, const DropoutArgs<float>&);
 void dropout(CpuStream&, const DropoutArgs<double>&);
+void dropout(CudaStream&, const DropoutArgs<float>&);
+void dropout(CudaStream&, const DropoutArgs<BF16>&);
 
 // ---- differentiable
 

@@ -9,25 +9,27 @@ using Ids = std::shared_ptr<const std::vector<int32_t>>;
 
 void gather(Tape& tape, const Parameter& table, const Ids& ids, double factor, const Tensor& y,
             bool accumulate) {
+  const IndexView index = tape.upload(*ids);
   launch(tape.stream(), y.dtype(), [&]<class T>(auto& s) {
     embedding(s, EmbeddingArgs<T>{.tokens = y.dim(0),
                                   .table = table.packed(),
-                                  .ids = ids->data(),
-                                  .scale = static_cast<T>(factor),
+                                  .ids = index,
+                                  .scale = static_cast<Wide<T>>(factor),
                                   .y = y.data<T>(),
                                   .accumulate = accumulate});
   });
 }
 
 void scatter(Tape& tape, Parameter& table, const Ids& ids, double factor, const Tensor& dy) {
+  const IndexView index = tape.upload(*ids);
   launch(tape.stream(), dy.dtype(), [&]<class T>(auto& s) {
     embedding_grad(s, EmbeddingGradArgs<T>{.tokens = dy.dim(0),
                                            .rows = table.shape[0],
                                            .cols = table.shape[1],
-                                           .ids = ids->data(),
+                                           .ids = index,
                                            .dy = dy.data<T>(),
-                                           .scale = static_cast<T>(factor),
-                                           .dtable = table.grad.data<T>()});
+                                           .scale = static_cast<Wide<T>>(factor),
+                                           .dtable = table.grad.data<Wide<T>>()});
   });
 }
 

@@ -15,9 +15,9 @@ namespace ft {
 template <class T>
 struct EmbeddingArgs {
   int64_t tokens = 0;
-  PackedView table;              // [V, C]
-  const int32_t* ids = nullptr;  // [tokens], each in [0, V)
-  T scale = 1;
+  PackedView table;  // [V, C]
+  IndexView ids;     // [tokens], each in [0, V)
+  Wide<T> scale = 1;
   T* y = nullptr;           // [tokens, C]
   bool accumulate = false;  // y += (learned positions)
 };
@@ -25,16 +25,20 @@ struct EmbeddingArgs {
 template <class T>
 struct EmbeddingGradArgs {
   int64_t tokens = 0, rows = 0, cols = 0;  // V, C
-  const int32_t* ids = nullptr;
+  IndexView ids;
   const T* dy = nullptr;  // [tokens, C]
-  T scale = 1;
-  T* dtable = nullptr;  // packed, added to
+  Wide<T> scale = 1;
+  Wide<T>* dtable = nullptr;  // layout of the table, added to
 };
 
 void embedding(CpuStream&, const EmbeddingArgs<float>&);
 void embedding(CpuStream&, const EmbeddingArgs<double>&);
+void embedding(CudaStream&, const EmbeddingArgs<float>&);
+void embedding(CudaStream&, const EmbeddingArgs<BF16>&);
 void embedding_grad(CpuStream&, const EmbeddingGradArgs<float>&);
 void embedding_grad(CpuStream&, const EmbeddingGradArgs<double>&);
+void embedding_grad(CudaStream&, const EmbeddingGradArgs<float>&);
+void embedding_grad(CudaStream&, const EmbeddingGradArgs<BF16>&);
 
 // ---- differentiable
 

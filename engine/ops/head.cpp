@@ -1,9 +1,9 @@
 #include "engine/ops/head.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/ops/cross_entropy.h"
+#include "engine/ops/rows.h"
 
 namespace ft {
 namespace {
@@ -35,22 +35,36 @@ std::vector<Chunk> cut(const Segments& samples) {
 Var gather_rows(Tape& tape, const Var& x, std::shared_ptr<const std::vector<int32_t>> rows) {
   const Tensor& in = x.value();
   const auto count = static_cast<int64_t>(rows->size());
-  const size_t row_bytes = static_cast<size_t>(in.dim(1)) * size_of(in.dtype());
-  const Var y(Tensor::empty({count, in.dim(1)}, in.dtype(), MemoryClass::activations, in.device()),
-              tape.wants(x));
-  for (int64_t i = 0; i < count; ++i)
-    std::memcpy(static_cast<std::byte*>(y.value().raw()) + i * row_bytes,
-                static_cast<const std::byte*>(in.raw()) + (*rows)[i] * row_bytes, row_bytes);
+  const int64_t cols = in.dim(1);
+  const Var y(Tensor::empty({count, cols}, in.dtype(), MemoryClass::activations, in.device()), tape.wants(x));
+  const IndexView index = tape.upload(*rows);
+  launch(tape.stream(), in.dtype(), [&]<class T>(auto& s) {
+    copy_rows(s, CopyRowsArgs<T>{.count = count,
+                                 .cols = cols,
+                                 .x = in.data<T>(),
+                                 .ldx = cols,
+                                 .y = y.value().data<T>(),
+                                 .ldy = cols,
+                                 .from = index,
+                                 .to = {}});
+  });
   if (y.requires_grad())
-    tape.record(y.gradient(), [&tape, rows, row_bytes, dx = x.gradient(), dy = y.gradient()] {
+    tape.record(y.gradient(), [&tape, rows, index, count, cols, dx = x.gradient(), dy = y.gradient()] {
       const Gradient::Slot slot = dx.slot();
       FT_CHECK(!slot.accumulate,
                "[gather_rows] expected to be the only reader of its input, got a second one");
       Tensor out = slot.grad;
       out.zero();
-      for (size_t i = 0; i < rows->size(); ++i)
-        std::memcpy(static_cast<std::byte*>(out.raw()) + (*rows)[i] * row_bytes,
-                    static_cast<const std::byte*>(dy.sum().raw()) + i * row_bytes, row_bytes);
+      launch(tape.stream(), out.dtype(), [&]<class T>(auto& s) {
+        copy_rows(s, CopyRowsArgs<T>{.count = count,
+                                     .cols = cols,
+                                     .x = dy.sum().data<T>(),
+                                     .ldx = cols,
+                                     .y = out.data<T>(),
+                                     .ldy = cols,
+                                     .from = {},
+                                     .to = index});
+      });
     });
   return y;
 }
@@ -64,13 +78,15 @@ HeadLoss head_loss(Tape& tape, const Var& hidden, const LinearWeights& head, con
   const Tensor dh = wanted && hidden.requires_grad()
                         ? Tensor::empty(h.shape(), h.dtype(), MemoryClass::activations, h.device())
                         : Tensor();
-  HeadLoss result;
-  result.row_loss.resize(targets.size());
-  std::vector<int32_t> argmax(targets.size());
-  for (const Chunk& chunk : cut(rows.segments)) {
-    const RowIndex index{{chunk.bounds.data(), static_cast<int32_t>(chunk.bounds.size()) - 1},
-                         rows.row ? rows.row + chunk.begin : nullptr,
-                         rows.position ? rows.position + chunk.begin : nullptr};
+  const auto count = static_cast<int64_t>(targets.size());
+  const Tensor loss = Tensor::empty({count}, DType::f64, MemoryClass::workspace, h.device()),
+               argmax = Tensor::empty({count}, DType::i32, MemoryClass::workspace, h.device());
+  const IndexView wanted_ids = tape.upload(targets);
+  const std::vector<Chunk> chunks = cut(rows.segments);
+  for (const Chunk& chunk : chunks) {
+    const RowIndex index{{tape.upload(chunk.bounds), static_cast<int32_t>(chunk.bounds.size()) - 1},
+                         rows.row.from(chunk.begin),
+                         rows.position.from(chunk.begin)};
     const Tensor x = h.rows(chunk.begin, chunk.end());
     std::vector<Tensor> u;
     const Tensor logits = linear_forward(tape, x, head, index, &u);
@@ -79,19 +95,21 @@ HeadLoss head_loss(Tape& tape, const Var& hidden, const LinearWeights& head, con
                                            .classes = logits.dim(1),
                                            .logits = logits.data<T>(),
                                            .ld = logits.dim(1),
-                                           .targets = targets.data() + chunk.begin,
-                                           .scale = static_cast<T>(scale),
+                                           .targets = wanted_ids.from(chunk.begin),
+                                           .scale = static_cast<Wide<T>>(scale),
                                            .gradient = wanted,
-                                           .loss = result.row_loss.data() + chunk.begin,
-                                           .argmax = argmax.data() + chunk.begin});
+                                           .loss = loss.data<double>() + chunk.begin,
+                                           .argmax = argmax.data<int32_t>() + chunk.begin});
     });
     if (!wanted) continue;
     const Gradient::Slot slot{dh.defined() ? dh.rows(chunk.begin, chunk.end()) : Tensor(), false};
     linear_backward(tape, head, index, x, u, logits, dh.defined() ? &slot : nullptr);
   }
+  HeadLoss result{.row_loss = loss.to_vector<double>()};
+  const std::vector<int32_t> best = argmax.to_vector<int32_t>();
   for (size_t i = 0; i < targets.size(); ++i) {
     result.loss += result.row_loss[i];
-    result.correct += argmax[i] == targets[i];
+    result.correct += best[i] == targets[i];
   }
   if (dh.defined()) hidden.gradient().add(tape.stream(), dh);
   return result;

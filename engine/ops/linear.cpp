@@ -49,7 +49,7 @@ Tensor linear_forward(Tape& tape, const Tensor& x, const LinearWeights& w, const
                             .w = w.weight->packed(),
                             .x = x.data<T>(),
                             .ldx = in,
-                            .bias = w.bias ? w.bias->value.data<T>() : nullptr,
+                            .bias = w.bias ? w.bias->value.data<Wide<T>>() : nullptr,
                             .y = y.data<T>(),
                             .ldy = out});
   });
@@ -63,14 +63,14 @@ Tensor linear_forward(Tape& tape, const Tensor& x, const LinearWeights& w, const
                                           .cols = in,
                                           .x = input.data<T>(),
                                           .ldx = in,
-                                          .w = t.a->value.data<T>(),
+                                          .w = t.a->value.data<Wide<T>>(),
                                           .u = thin.data<T>()});
       low_rank_up(s, LowRankUpArgs<T>{.tokens = tokens,
                                       .rank = rank,
                                       .cols = out,
                                       .u = thin.data<T>(),
-                                      .w = t.b_t->value.data<T>(),
-                                      .scale = static_cast<T>(t.scale),
+                                      .w = t.b_t->value.data<Wide<T>>(),
+                                      .scale = static_cast<Wide<T>>(t.scale),
                                       .y = y.data<T>(),
                                       .ldy = out});
     });
@@ -111,8 +111,8 @@ void linear_backward(Tape& tape, const LinearWeights& w, const RowIndex& rows, c
                                           .cols = out,
                                           .x = dy.data<T>(),
                                           .ldx = out,
-                                          .w = t.b_t->value.data<T>(),
-                                          .scale = static_cast<T>(t.scale),
+                                          .w = t.b_t->value.data<Wide<T>>(),
+                                          .scale = static_cast<Wide<T>>(t.scale),
                                           .u = du.data<T>()});
       if (t.a->trainable)
         low_rank_grad(s, LowRankGradArgs<T>{.segments = rows.segments,
@@ -121,7 +121,7 @@ void linear_backward(Tape& tape, const LinearWeights& w, const RowIndex& rows, c
                                             .u = du.data<T>(),
                                             .x = input.data<T>(),
                                             .ldx = in,
-                                            .dw = t.a->grad.data<T>()});
+                                            .dw = t.a->grad.data<Wide<T>>()});
       if (t.b_t->trainable)
         low_rank_grad(s, LowRankGradArgs<T>{.segments = rows.segments,
                                             .rank = rank,
@@ -129,14 +129,14 @@ void linear_backward(Tape& tape, const LinearWeights& w, const RowIndex& rows, c
                                             .u = u[i].data<T>(),
                                             .x = dy.data<T>(),
                                             .ldx = out,
-                                            .scale = static_cast<T>(t.scale),
-                                            .dw = t.b_t->grad.data<T>()});
+                                            .scale = static_cast<Wide<T>>(t.scale),
+                                            .dw = t.b_t->grad.data<Wide<T>>()});
       if (dx)
         low_rank_up(s, LowRankUpArgs<T>{.tokens = tokens,
                                         .rank = rank,
                                         .cols = in,
                                         .u = du.data<T>(),
-                                        .w = t.a->value.data<T>(),
+                                        .w = t.a->value.data<Wide<T>>(),
                                         .y = dinput.data<T>(),
                                         .ldy = in,
                                         .accumulate = !masked_dx});
@@ -155,27 +155,27 @@ void linear_backward(Tape& tape, const LinearWeights& w, const RowIndex& rows, c
                                                     .ldy = out,
                                                     .x = x.data<T>(),
                                                     .ldx = in,
-                                                    .dw = w.weight->grad.data<T>()});
+                                                    .dw = w.weight->grad.data<Wide<T>>()});
     if (w.bias && w.bias->trainable)
       column_sum(s, ColumnSumArgs<T>{.segments = rows.segments,
                                      .cols = out,
                                      .x = dy.data<T>(),
                                      .ld = out,
-                                     .out = w.bias->grad.data<T>()});
+                                     .out = w.bias->grad.data<Wide<T>>()});
   });
 }
 
 Var linear(Tape& tape, const Var& x, LinearWeights w) {
   const bool wanted = tape.wants(x, w.trainable());
   std::vector<Tensor> u;
-  const Var y(linear_forward(tape, x.value(), w, tape.layout().index(), wanted ? &u : nullptr), wanted);
+  const Var y(linear_forward(tape, x.value(), w, tape.index(), wanted ? &u : nullptr), wanted);
   if (!wanted) return y;
   bool needs_input = w.weight->trainable;
   for (const LowRankTerm& t : w.low_rank) needs_input |= t.a->trainable;
   tape.record(y.gradient(), [&tape, x = needs_input ? x.value() : Tensor(), dx = x.gradient(),
                              dy = y.gradient(), w = std::move(w), u = std::move(u)] {
     const Gradient::Slot slot = dx ? dx.slot() : Gradient::Slot();
-    linear_backward(tape, w, tape.layout().index(), x, u, dy.sum(), dx ? &slot : nullptr);
+    linear_backward(tape, w, tape.index(), x, u, dy.sum(), dx ? &slot : nullptr);
   });
   return y;
 }

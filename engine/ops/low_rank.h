@@ -18,17 +18,17 @@ struct LowRankDownArgs {
   int64_t tokens = 0, rank = 0, cols = 0;  // T, r, C
   const T* x = nullptr;                    // [T, C], row stride ldx
   int64_t ldx = 0;
-  const T* w = nullptr;  // [r, C]
-  T scale = 1;
+  const Wide<T>* w = nullptr;  // [r, C]
+  Wide<T> scale = 1;
   T* u = nullptr;  // [T, r], overwritten
 };
 
 template <class T>
 struct LowRankUpArgs {
   int64_t tokens = 0, rank = 0, cols = 0;
-  const T* u = nullptr;  // [T, r]
-  const T* w = nullptr;  // [r, C]
-  T scale = 1;
+  const T* u = nullptr;        // [T, r]
+  const Wide<T>* w = nullptr;  // [r, C]
+  Wide<T> scale = 1;
   T* y = nullptr;  // [T, C], row stride ldy
   int64_t ldy = 0;
   bool accumulate = true;
@@ -41,15 +41,21 @@ struct LowRankGradArgs {
   const T* u = nullptr;  // [T, r]
   const T* x = nullptr;  // [T, C], row stride ldx
   int64_t ldx = 0;
-  T scale = 1;
-  T* dw = nullptr;  // [r, C], added to
+  Wide<T> scale = 1;
+  Wide<T>* dw = nullptr;  // [r, C], added to
 };
 
 void low_rank_down(CpuStream&, const LowRankDownArgs<float>&);
 void low_rank_down(CpuStream&, const LowRankDownArgs<double>&);
+void low_rank_down(CudaStream&, const LowRankDownArgs<float>&);
+void low_rank_down(CudaStream&, const LowRankDownArgs<BF16>&);
 void low_rank_up(CpuStream&, const LowRankUpArgs<float>&);
 void low_rank_up(CpuStream&, const LowRankUpArgs<double>&);
+void low_rank_up(CudaStream&, const LowRankUpArgs<float>&);
+void low_rank_up(CudaStream&, const LowRankUpArgs<BF16>&);
 void low_rank_grad(CpuStream&, const LowRankGradArgs<float>&);
 void low_rank_grad(CpuStream&, const LowRankGradArgs<double>&);
+void low_rank_grad(CudaStream&, const LowRankGradArgs<float>&);
+void low_rank_grad(CudaStream&, const LowRankGradArgs<BF16>&);
 
 }  // namespace ft

@@ -39,8 +39,8 @@ struct MatmulArgs {
   PackedView w;
   const T* x = nullptr;  // [tokens, K], row stride ldx
   int64_t ldx = 0;
-  const T* bias = nullptr;  // [N] or null
-  T* y = nullptr;           // [tokens, N], row stride ldy
+  const Wide<T>* bias = nullptr;  // [N] or null
+  T* y = nullptr;                 // [tokens, N], row stride ldy
   int64_t ldy = 0;
   bool accumulate = false;  // y += instead of y =
 };
@@ -64,15 +64,21 @@ struct MatmulGradWeightArgs {
   int64_t ldy = 0;
   const T* x = nullptr;  // [tokens, K], row stride ldx
   int64_t ldx = 0;
-  T* dw = nullptr;  // packed, added to; padding stays zero
+  Wide<T>* dw = nullptr;  // layout of W, added to; padding stays zero
 };
 
 void matmul(CpuStream&, const MatmulArgs<float>&);
 void matmul(CpuStream&, const MatmulArgs<double>&);
+void matmul(CudaStream&, const MatmulArgs<float>&);
+void matmul(CudaStream&, const MatmulArgs<BF16>&);
 void matmul_grad_input(CpuStream&, const MatmulGradInputArgs<float>&);
 void matmul_grad_input(CpuStream&, const MatmulGradInputArgs<double>&);
+void matmul_grad_input(CudaStream&, const MatmulGradInputArgs<float>&);
+void matmul_grad_input(CudaStream&, const MatmulGradInputArgs<BF16>&);
 void matmul_grad_weight(CpuStream&, const MatmulGradWeightArgs<float>&);
 void matmul_grad_weight(CpuStream&, const MatmulGradWeightArgs<double>&);
+void matmul_grad_weight(CudaStream&, const MatmulGradWeightArgs<float>&);
+void matmul_grad_weight(CudaStream&, const MatmulGradWeightArgs<BF16>&);
 
 /// Packs rows [row, row + count) of a plain float32 source (row stride ld) into `data` of type `dtype`; the
 /// caller zeroes the buffer first when N is not a multiple of 16.

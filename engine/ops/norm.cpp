@@ -15,22 +15,22 @@ Normed forward(Tape& tape, const Tensor& x, const Tensor* residual, const Parame
   Normed n;
   n.h = residual ? Tensor::empty(x.shape(), x.dtype(), MemoryClass::activations, x.device()) : x;
   n.y = Tensor::empty(x.shape(), x.dtype(), MemoryClass::activations, x.device());
-  n.rstd = Tensor::empty({rows}, x.dtype(), MemoryClass::activations, x.device());
-  if (o.center) n.mean = Tensor::empty({rows}, x.dtype(), MemoryClass::activations, x.device());
+  n.rstd = Tensor::empty({rows}, tape.wide(), MemoryClass::activations, x.device());
+  if (o.center) n.mean = Tensor::empty({rows}, tape.wide(), MemoryClass::activations, x.device());
   launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
     norm(s, NormArgs<T>{.rows = rows,
                         .cols = cols,
                         .x = x.data<T>(),
                         .residual = residual ? residual->data<T>() : nullptr,
-                        .weight = weight.value.data<T>(),
-                        .bias = bias ? bias->value.data<T>() : nullptr,
-                        .eps = static_cast<T>(o.eps),
-                        .weight_offset = static_cast<T>(o.weight_offset),
+                        .weight = weight.value.data<Wide<T>>(),
+                        .bias = bias ? bias->value.data<Wide<T>>() : nullptr,
+                        .eps = static_cast<Wide<T>>(o.eps),
+                        .weight_offset = static_cast<Wide<T>>(o.weight_offset),
                         .center = o.center,
                         .sum = residual ? n.h.data<T>() : nullptr,
                         .y = n.y.data<T>(),
-                        .mean = o.center ? n.mean.data<T>() : nullptr,
-                        .rstd = n.rstd.data<T>()});
+                        .mean = o.center ? n.mean.data<Wide<T>>() : nullptr,
+                        .rstd = n.rstd.data<Wide<T>>()});
   });
   return n;
 }
@@ -39,19 +39,19 @@ void backward(Tape& tape, const Normed& n, const Tensor& dy, Parameter& weight, 
               const NormOptions& o, const Gradient& dh) {
   const Gradient::Slot slot = dh ? dh.slot() : Gradient::Slot();
   launch(tape.stream(), dy.dtype(), [&]<class T>(auto& s) {
-    norm_grad(s, NormGradArgs<T>{.segments = tape.layout().segments(),
+    norm_grad(s, NormGradArgs<T>{.segments = tape.index().segments,
                                  .rows_per_token = o.rows_per_token,
                                  .cols = weight.numel(),
                                  .dy = dy.data<T>(),
                                  .h = n.h.data<T>(),
-                                 .mean = o.center ? n.mean.data<T>() : nullptr,
-                                 .rstd = n.rstd.data<T>(),
-                                 .weight = weight.value.data<T>(),
-                                 .weight_offset = static_cast<T>(o.weight_offset),
+                                 .mean = o.center ? n.mean.data<Wide<T>>() : nullptr,
+                                 .rstd = n.rstd.data<Wide<T>>(),
+                                 .weight = weight.value.data<Wide<T>>(),
+                                 .weight_offset = static_cast<Wide<T>>(o.weight_offset),
                                  .dh = dh ? slot.grad.data<T>() : nullptr,
                                  .accumulate = slot.accumulate,
-                                 .dweight = weight.trainable ? weight.grad.data<T>() : nullptr,
-                                 .dbias = bias && bias->trainable ? bias->grad.data<T>() : nullptr});
+                                 .dweight = weight.trainable ? weight.grad.data<Wide<T>>() : nullptr,
+                                 .dbias = bias && bias->trainable ? bias->grad.data<Wide<T>>() : nullptr});
   });
 }
 

@@ -17,17 +17,17 @@ namespace ft {
 template <class T>
 struct NormArgs {
   int64_t rows = 0, cols = 0;
-  const T* x = nullptr;         // [rows, cols]
-  const T* residual = nullptr;  // [rows, cols] or null
-  const T* weight = nullptr;    // [cols]
-  const T* bias = nullptr;      // [cols] or null
-  T eps = 0;
-  T weight_offset = 0;  // 1 for Gemma
-  bool center = false;  // LayerNorm
-  T* sum = nullptr;     // [rows, cols]: h; null when residual is null; may alias x or residual
-  T* y = nullptr;       // [rows, cols]
-  T* mean = nullptr;    // [rows], LayerNorm only
-  T* rstd = nullptr;    // [rows]
+  const T* x = nullptr;             // [rows, cols]
+  const T* residual = nullptr;      // [rows, cols] or null
+  const Wide<T>* weight = nullptr;  // [cols]
+  const Wide<T>* bias = nullptr;    // [cols] or null
+  Wide<T> eps = 0;
+  Wide<T> weight_offset = 0;  // 1 for Gemma
+  bool center = false;        // LayerNorm
+  T* sum = nullptr;           // [rows, cols]: h; null when residual is null; may alias x or residual
+  T* y = nullptr;             // [rows, cols]
+  Wide<T>* mean = nullptr;    // [rows], LayerNorm only
+  Wide<T>* rstd = nullptr;    // [rows]
 };
 
 template <class T>
@@ -36,21 +36,25 @@ struct NormGradArgs {
   int64_t rows_per_token = 1;  // > 1: per-head norms (Qwen3), rows = tokens · rows_per_token
   int64_t cols = 0;
   const T* dy = nullptr;
-  const T* h = nullptr;     // normalised input
-  const T* mean = nullptr;  // null for RMSNorm
-  const T* rstd = nullptr;
-  const T* weight = nullptr;
-  T weight_offset = 0;
+  const T* h = nullptr;           // normalised input
+  const Wide<T>* mean = nullptr;  // null for RMSNorm
+  const Wide<T>* rstd = nullptr;
+  const Wide<T>* weight = nullptr;
+  Wide<T> weight_offset = 0;
   T* dh = nullptr;  // [rows, cols] or null
   bool accumulate = false;
-  T* dweight = nullptr;  // [cols], added to, or null
-  T* dbias = nullptr;    // [cols], added to, or null
+  Wide<T>* dweight = nullptr;  // [cols], added to, or null
+  Wide<T>* dbias = nullptr;    // [cols], added to, or null
 };
 
 void norm(CpuStream&, const NormArgs<float>&);
 void norm(CpuStream&, const NormArgs<double>&);
+void norm(CudaStream&, const NormArgs<float>&);
+void norm(CudaStream&, const NormArgs<BF16>&);
 void norm_grad(CpuStream&, const NormGradArgs<float>&);
 void norm_grad(CpuStream&, const NormGradArgs<double>&);
+void norm_grad(CudaStream&, const NormGradArgs<float>&);
+void norm_grad(CudaStream&, const NormGradArgs<BF16>&);
 
 // ---- differentiable
 

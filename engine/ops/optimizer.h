@@ -42,9 +42,12 @@ struct SumSquaresArgs {
 
 void adamw(CpuStream&, const AdamWArgs<float>&);
 void adamw(CpuStream&, const AdamWArgs<double>&);
+void adamw(CudaStream&, const AdamWArgs<float>&);
 void sgd(CpuStream&, const SgdArgs<float>&);
 void sgd(CpuStream&, const SgdArgs<double>&);
+void sgd(CudaStream&, const SgdArgs<float>&);
 void sum_squares(CpuStream&, const SumSquaresArgs<float>&);
 void sum_squares(CpuStream&, const SumSquaresArgs<double>&);
+void sum_squares(CudaStream&, const SumSquaresArgs<float>&);
 
 }  // namespace ft

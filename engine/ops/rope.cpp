@@ -14,8 +14,8 @@ Var rope(Tape& tape, const Var& x, int64_t column, int64_t heads, int64_t head_d
                           .rotary_dim = 2 * cos.dim(1),
                           .x = t.data<T>() + column,
                           .ld = t.dim(1),
-                          .cos = cos.data<T>(),
-                          .sin = sin.data<T>(),
+                          .cos = cos.data<Wide<T>>(),
+                          .sin = sin.data<Wide<T>>(),
                           .interleaved = interleaved,
                           .inverse = inverse});
     });

@@ -18,13 +18,15 @@ struct RopeArgs {
   int64_t tokens = 0, heads = 0, head_dim = 0, rotary_dim = 0;
   T* x = nullptr;  // [tokens, heads·head_dim], row stride ld; in place
   int64_t ld = 0;
-  const T *cos = nullptr, *sin = nullptr;  // [tokens, rotary_dim / 2]
+  const Wide<T>*cos = nullptr, *sin = nullptr;  // [tokens, rotary_dim / 2]
   bool interleaved = false;
   bool inverse = false;
 };
 
 void rope(CpuStream&, const RopeArgs<float>&);
 void rope(CpuStream&, const RopeArgs<double>&);
+void rope(CudaStream&, const RopeArgs<float>&);
+void rope(CudaStream&, const RopeArgs<BF16>&);
 
 // ---- differentiable
 

@@ -12,20 +12,31 @@ OptimizerState::OptimizerState(const TrainingSection& settings, std::vector<Para
   for (const Parameter* p : parameters_) {
     State s;
     if (adamw || settings.momentum > 0)
-      s.first = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer);
-    if (adamw) s.second = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer);
+      s.first = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer, p->value.device());
+    if (adamw)
+      s.second = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer, p->value.device());
     state_.push_back(std::move(s));
   }
 }
 
 namespace {
 
+// A tensor of the optimizer, laid out like the parameter that it belongs to.
+Parameter state_of(const Parameter& p, const Tensor& t) {
+  Parameter state;
+  state.name = p.name;
+  state.shape = p.shape;
+  state.layout = p.layout;
+  state.value = t;
+  return state;
+}
+
 double squares(Stream& stream, const Tensor& g) {
-  double sum = 0;
-  launch(stream, g.dtype(), [&]<class T>(auto& s) {
-    sum_squares(s, SumSquaresArgs<T>{.count = g.numel(), .x = g.data<T>(), .out = &sum});
+  const Tensor sum = Tensor::empty({1}, DType::f64, MemoryClass::workspace, g.device());
+  launch_on_parameters(stream, g.dtype(), [&]<class T>(auto& s) {
+    sum_squares(s, SumSquaresArgs<T>{.count = g.numel(), .x = g.data<T>(), .out = sum.data<double>()});
   });
-  return sum;
+  return sum.to_vector<double>()[0];
 }
 
 }  // namespace
@@ -48,7 +59,7 @@ void OptimizerState::step(Stream& stream, double learning_rate, double gradient_
     Parameter& p = *parameters_[i];
     const State& state = state_[i];
     const double decay = p.shape.rank() > 1 ? settings_.weight_decay : 0;
-    launch(stream, p.value.dtype(), [&]<class T>(auto& s) {
+    launch_on_parameters(stream, p.value.dtype(), [&]<class T>(auto& s) {
       if (settings_.optim == OptimizerType::adamw)
         adamw(s, AdamWArgs<T>{.count = p.value.numel(),
                               .w = p.value.data<T>(),
@@ -88,9 +99,13 @@ std::string OptimizerState::key(size_t i, const char* which) const {
 std::vector<SafetensorsEntry> OptimizerState::entries() const {
   std::vector<SafetensorsEntry> all;
   const auto add = [&](size_t i, const char* which, const Tensor& t) {
-    if (t.defined())
-      all.push_back(
-          {key(i, which), "F32", {t.numel()}, [t](const ByteSink& sink) { sink(t.raw(), t.bytes()); }});
+    if (!t.defined()) return;
+    const Parameter& p = *parameters_[i];
+    // In the parameter's own order of elements: another device lays matrices out differently.
+    all.push_back({key(i, which), "F32", {p.numel()}, [&p, t](const ByteSink& sink) {
+                     const std::vector<float> plain = to_plain(state_of(p, t));
+                     sink(plain.data(), plain.size() * sizeof(float));
+                   }});
   };
   for (size_t i = 0; i < state_.size(); ++i) {
     add(i, "exp_avg", state_[i].first);
@@ -104,10 +119,13 @@ void OptimizerState::load(const WeightSource& file, int64_t updates) {
   const auto read = [&](size_t i, const char* which, const Tensor& t) {
     if (!t.defined()) return;
     const TensorInfo* info = file.find(key(i, which));
-    if (!info || element_count(*info) != t.numel())
+    if (!info || element_count(*info) != parameters_[i]->numel())
       bad_input("{}: no optimizer state for {}; the checkpoint belongs to another run", file.path(),
                 parameters_[i]->name);
-    file.read_all(*info, t.data<float>());
+    std::vector<float> plain(static_cast<size_t>(parameters_[i]->numel()));
+    file.read_all(*info, plain.data());
+    Parameter state = state_of(*parameters_[i], t);
+    from_plain(state, plain);
     ++used;
   };
   for (size_t i = 0; i < state_.size(); ++i) {

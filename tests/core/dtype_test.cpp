@@ -102,9 +102,16 @@ TEST(DType, names_sizes_and_dispatch) {
   EXPECT_EQ(size_of(DType::bf16), 2u);
   EXPECT_EQ(size_of(DType::u8), 1u);
   EXPECT_EQ(dtype_name(DType::bf16), "bfloat16");
-  EXPECT_EQ(dispatch_compute(DType::f32, []<class T>() { return sizeof(T); }), 4u);
-  EXPECT_EQ(dispatch_compute(DType::f64, []<class T>() { return sizeof(T); }), 8u);
-  EXPECT_THROW(dispatch_compute(DType::bf16, []<class T>() { return sizeof(T); }), Error);
+  size_t size = 0;
+  const auto note = [&]<class T>() { size = sizeof(T); };
+  dispatch_compute(DType::f32, note);
+  EXPECT_EQ(size, 4u);
+  dispatch_compute(DType::f64, note);
+  EXPECT_EQ(size, 8u);
+  EXPECT_THROW(dispatch_compute(DType::bf16, note), Error);
+  dispatch_compute(ComputeTypes<float, BF16>(), DType::bf16, note);
+  EXPECT_EQ(size, 2u);
+  EXPECT_THROW(dispatch_compute(ComputeTypes<float, BF16>(), DType::f64, note), Error);
 }
 
 TEST(Check, messages_and_kinds) {

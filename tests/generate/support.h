@@ -31,17 +31,18 @@ inline std::vector<std::string> fixture_cases() {
 
 struct TestModel {
   ThreadPool pool;
+  CpuStream host;
   Stream stream;
   LoadedModel loaded;
   std::unique_ptr<Adapter> adapter;
 
-  explicit TestModel(int threads = 2) : pool(threads), stream(CpuStream(pool)) {}
+  explicit TestModel(int threads = 2) : pool(threads), host(pool), stream(host) {}
   /// The case's base with the adapter in `adapter_folder` where that exists.
   TestModel(const std::string& name, const std::string& adapter_folder = "adapter_init",
             const std::string& model_folder = "model", int threads = 2, std::optional<DType> storage = {})
       : TestModel(threads) {
     const auto folder = kFixtures / "models" / name;
-    loaded = load_model(folder / model_folder, {.storage = storage}, stream);
+    loaded = load_model(folder / model_folder, {.storage = storage}, host);
     if (std::filesystem::exists(folder / adapter_folder))
       adapter = load_adapter(folder / adapter_folder, model(), loaded.fingerprint, {.where = name});
   }

@@ -32,16 +32,20 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 Fixture::Fixture(const std::string& name, DType compute_type, int threads,
-                 const std::vector<std::string>& overrides)
+                 const std::vector<std::string>& overrides, const std::string& device)
     : folder(fixture_folder() / name),
       experiment(load_experiment(folder / "exp.yaml", overrides)),
       expected(read_json_file(folder / "expected.json")),
       pool(threads),
-      stream(CpuStream(pool)),
+      host(pool),
+      stream(open_stream(device, host).value()),
       compute(compute_type),
-      loaded(load_model(folder / "model", {.storage = experiment.model.dtype, .compute = compute_type},
-                        stream)) {
-  const AttachOptions attach{.compute = compute, .seed = 42, .index = 0, .where = name};
+      loaded(load_model(
+          folder / "model",
+          {.storage = experiment.model.dtype, .device = stream.device(), .compute = wide_of(compute_type)},
+          host)) {
+  const AttachOptions attach{
+      .compute = wide_of(compute), .device = stream.device(), .seed = 42, .index = 0, .where = name};
   const ConfigNode& node = experiment.adapters.at(0);
   if (const ConfigNode* from = node.find("init_from")) {
     adapter = load_adapter(from->string(), model(), loaded.fingerprint, attach);
@@ -67,9 +71,11 @@ std::vector<double> Fixture::logits(const DataRow& row) {
   Tape tape(stream, compute, layout, false);
   Forward forward{.tape = tape};
   const Var hidden = model().hidden(forward, std::make_shared<const std::vector<int32_t>>(row.ids));
-  const Tensor out = head_logits(tape, hidden.value(), model().head().weights(forward), layout->index());
+  const Tensor out =
+      head_logits(tape, hidden.value(), model().head().weights(forward), tape.index()).to(Device());
   std::vector<double> values;
-  dispatch_compute(compute, [&]<class T>() { values.assign(out.data<T>(), out.data<T>() + out.numel()); });
+  dispatch_compute(ComputeTypes<float, double>(), compute,
+                   [&]<class T>() { values.assign(out.data<T>(), out.data<T>() + out.numel()); });
   return values;
 }
 
@@ -96,7 +102,7 @@ std::vector<Json> Fixture::train(const std::filesystem::path& output,
   };
   job.weights.load = [&](const std::filesystem::path& f) {
     if (full())
-      reload_model(model(), f, stream);
+      reload_model(model(), f, host);
     else
       load_adapter_tensors(*adapter, f / "adapter_model.safetensors");
   };

@@ -38,12 +38,13 @@ class TemporaryFolder {
 class Fixture {
  public:
   explicit Fixture(const std::string& name, DType compute = DType::f32, int threads = 2,
-                   const std::vector<std::string>& overrides = {});
+                   const std::vector<std::string>& overrides = {}, const std::string& device = "cpu");
 
   std::filesystem::path folder;
   Experiment experiment;
   Json expected;
   ThreadPool pool;
+  CpuStream host;
   Stream stream;
   DType compute;
   LoadedModel loaded;

@@ -22,7 +22,7 @@
 namespace ft {
 namespace {
 
-constexpr DType kCompute = DType::f32;
+constexpr DType kParameters = DType::f32;  // what is trained, whatever the activations are
 
 // Everything a run needs, opened in the order of what can fail cheaply.
 class ExperimentRun {
@@ -61,7 +61,7 @@ class ExperimentRun {
                  .base_fingerprint = loaded_.fingerprint,
                  .resume_from = checkpoint,
                  .interrupted = options_.interrupted};
-    const TrainResult result = train(job, session_.stream(), kCompute);
+    const TrainResult result = train(job, session_.stream(), compute());
     if (result.interrupted) {
       fmt::print(stderr, "interrupted after step {}; saved {}\ngo on with: ftengine run {} --resume\n",
                  result.steps, result.checkpoint.string(), options_.yaml.string());
@@ -83,11 +83,15 @@ class ExperimentRun {
                 e_.adapters.size());
     if (!e_.trainable.empty())
       bad_input("{}: trainable: training by name is not supported; use adapter.peft_type", e_.yaml.string());
-    if (e_.training.bf16 || e_.training.fp16)
-      bad_input("{}: training.bf16 and fp16 are for CUDA; the CPU computes in float32", e_.yaml.string());
+    if (e_.training.fp16) bad_input("{}: training.fp16 is not supported; use bf16 on CUDA", e_.yaml.string());
+    if (e_.training.bf16 && session_.device() == Device())
+      bad_input("{}: training.bf16 is for CUDA; the CPU computes in float32", e_.yaml.string());
     if (e_.training.loraplus_lr_ratio)
       bad_input("{}: training.loraplus_lr_ratio is not supported", e_.yaml.string());
   }
+
+  // Of the activations.
+  DType compute() const { return e_.training.bf16 ? DType::bf16 : DType::f32; }
 
   std::filesystem::path init_from() const {
     const ConfigNode* from = adapter_node().find("init_from");
@@ -148,12 +152,16 @@ class ExperimentRun {
 
   void open_model() {
     loaded_ = load_model(e_.model.path,
-                         {.storage = e_.model.dtype, .compute = kCompute, .dropout = e_.model.dropout},
-                         session_.stream());
+                         {.storage = e_.model.dtype,
+                          .device = session_.device(),
+                          .compute = kParameters,
+                          .dropout = e_.model.dropout},
+                         session_.host());
   }
 
   void attach_adapter() {
-    const AttachOptions attach{.compute = kCompute,
+    const AttachOptions attach{.compute = kParameters,
+                               .device = session_.device(),
                                .seed = static_cast<uint64_t>(e_.training.seed),
                                .index = 0,
                                .where = adapter_where_};
@@ -221,7 +229,7 @@ class ExperimentRun {
 
   void load_weights(const std::filesystem::path& folder) {
     if (full())
-      reload_model(*loaded_.model, folder, session_.stream());
+      reload_model(*loaded_.model, folder, session_.host());
     else
       load_adapter_tensors(*adapter_, folder / "adapter_model.safetensors");
   }
@@ -248,7 +256,7 @@ class ExperimentRun {
     fmt::print(stderr, "samples  {} answers {} ...\n", prompts.size(), when);
     std::vector<std::string> texts;
     for (const Answer& a :
-         generate_text(*loaded_.model, session_.stream(), kCompute, tokenizer_, prompts, options))
+         generate_text(*loaded_.model, session_.stream(), compute(), tokenizer_, prompts, options))
       texts.push_back(a.text);
     return texts;
   }
@@ -258,7 +266,7 @@ class ExperimentRun {
     if (result.last_eval_step != result.steps) {
       evals.clear();
       for (const EvalSet& s : eval_sets())
-        evals.emplace_back(s.metric, evaluate(*loaded_.model, session_.stream(), kCompute, *s.data));
+        evals.emplace_back(s.metric, evaluate(*loaded_.model, session_.stream(), compute(), *s.data));
     }
     const std::vector<std::string> after = samples("after training");
     for (size_t i = 0; i < after.size(); ++i) {

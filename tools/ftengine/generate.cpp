@@ -214,7 +214,7 @@ void run(const Args& args) {
   Responder r(args.threads);
   open_text(r, args, adapter);
   settle_options(r, args, adapter);
-  r.loaded = load_model(args.model, load, r.session.stream());
+  r.loaded = load_model(args.model, load, r.session.host());
   if (!adapter.empty())
     r.adapter = load_adapter(adapter, *r.loaded.model, r.loaded.fingerprint, {.where = adapter.string()});
   if (args.file) return answer_file(r, args);

@@ -62,7 +62,7 @@ bool describe_path(const fs::path& path, Report& report) {
 std::string why_not(const Args& args) {
   Session session("auto", args.threads);
   // Half the memory; neither shapes nor the fingerprint depend on the storage.
-  LoadedModel base = load_model(*args.model, {.storage = DType::bf16}, session.stream());
+  LoadedModel base = load_model(*args.model, {.storage = DType::bf16}, session.host());
   try {
     load_adapter(args.path, *base.model, base.fingerprint, {});
     return "";

@@ -147,7 +147,7 @@ void run(const Args& args) {
   Session session("auto", args.threads);
   Stream& stream = session.stream();
 
-  LoadedModel base = load_model(args.model, {.storage = DType::f32}, stream);
+  LoadedModel base = load_model(args.model, {.storage = DType::f32}, session.host());
   Model& model = *base.model;
   check_expressible(model, args.model);
   const auto tokenizer = has_tokenizer(args.model) ? open_base_tokenizer(args.model) : nullptr;
@@ -172,7 +172,7 @@ void run(const Args& args) {
                     .vocab = vocab});
   base.model.reset();
 
-  LoadedModel result = load_model(folder.temporary(), {.storage = type.dtype}, stream);
+  LoadedModel result = load_model(folder.temporary(), {.storage = type.dtype}, session.host());
   const LogitDifference merged = compare_logits(adapted, probe_logits(*result.model, stream, prompts), vocab);
   if (!(merged.largest <= (type.dtype == DType::f32 ? kFloat32Limit : kNarrowLimit) * merged.scale))
     fail("{}: the merged model differs from base + adapter by {} in its logits; nothing was written",

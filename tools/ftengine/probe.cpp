@@ -54,7 +54,9 @@ std::vector<float> probe_logits(Model& model, Stream& stream, const Prompts& pro
   for (int64_t begin = 0; begin < layout->tokens(); begin += kHeadChunk) {
     const int64_t end = std::min(begin + kHeadChunk, layout->tokens());
     const int32_t bounds[] = {0, static_cast<int32_t>(end - begin)};
-    const Tensor logits = head_logits(tape, hidden.value().rows(begin, end), head, RowIndex{{bounds, 1}});
+    const Tensor logits =
+        head_logits(tape, hidden.value().rows(begin, end), head, RowIndex{{tape.upload(bounds), 1}, {}, {}})
+            .to(Device());
     const float* values = logits.data<float>();
     all.insert(all.end(), values, values + logits.numel());
   }

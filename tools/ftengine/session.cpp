@@ -7,17 +7,20 @@
 namespace ft {
 namespace {
 
-Stream make_stream(const std::string& device, ThreadPool& pool) {
-  if (device == "auto" || device == "cpu") return Stream(CpuStream(pool));
-  if (device.starts_with("cuda"))
-    bad_input("device: {}: this binary is built for the CPU; use device: cpu or auto", device);
-  bad_input("device: {}: expected auto or cpu", device);
+Stream make_stream(const std::string& device, CpuStream& host) {
+  std::optional<Stream> found = open_stream(device, host);
+  if (!found)
+    bad_input("device: {}: this program was built for {}; use one of them, or build with cmake --preset {}",
+              device, fmt::join(device_names(), " and "), device == "cuda-sim" ? "cuda-sim" : "cuda");
+  return *std::move(found);
 }
 
 }  // namespace
 
 Session::Session(const std::string& device, int threads)
-    : pool_(threads > 0 ? threads : ThreadPool::default_threads()), stream_(make_stream(device, pool_)) {}
+    : pool_(threads > 0 ? threads : ThreadPool::default_threads()),
+      host_(pool_),
+      stream_(make_stream(device, host_)) {}
 
 std::shared_ptr<const Template> open_template(const ConfigNode& node,
                                               std::shared_ptr<const Tokenizer> tokenizer) {

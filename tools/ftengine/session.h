@@ -17,16 +17,20 @@
 
 namespace ft {
 
-/// The device of a run: threads and a stream on them. `device`: auto or cpu; what this binary lacks is
-/// refused.
+/// The device of a run: the host's threads, and the stream that kernels are queued on. `device`: auto, cpu,
+/// cuda, cuda:N or cuda-sim; what this binary lacks is refused.
 class Session {
  public:
   explicit Session(const std::string& device = "auto", int threads = 0);
   Stream& stream() { return stream_; }
+  Device device() const { return stream_.device(); }
+  /// The host's threads, whatever the device: files are read and packed there.
+  CpuStream& host() { return host_; }
   int threads() const { return pool_.threads(); }
 
  private:
   ThreadPool pool_;
+  CpuStream host_;
   Stream stream_;
 };
 

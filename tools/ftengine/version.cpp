@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/core/stream.h"
 #include "engine/core/thread_pool.h"
 #include "engine/train/checkpoint.h"
 
@@ -24,11 +25,12 @@ std::string commit() {
 std::string version_text() {
   return fmt::format(
       "ftengine {} ({})\n"
-      "devices: cpu\n"
+      "devices: {}\n"
       "cpu:     {} instructions in use, {} threads\n"
       "products: ftengine's own (batch-invariant, packed weights)\n"
-      "cuda:    not compiled in",
-      FT_VERSION, FT_COMMIT, instruction_set(), ThreadPool::default_threads());
+      "cuda:    {}",
+      FT_VERSION, FT_COMMIT, fmt::join(device_names(), ", "), instruction_set(),
+      ThreadPool::default_threads(), cuda_description());
 }
 
 }  // namespace ft

@@ -1,0 +1,27 @@
+// Rows copied by index: what gathers the rows that have a target, scatters their gradient back, and puts new
+// keys and values into a cache.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/index_view.h"
+#include "engine/core/stream.h"
+
+namespace ft {
+
+template <class T>
+struct CopyRowsArgs {
+  int64_t count = 0, cols = 0;  // rows to copy, elements of each
+  const T* x = nullptr;         // row stride ldx
+  int64_t ldx = 0;
+  T* y = nullptr;  // row stride ldy; the rows of `to` are distinct
+  int64_t ldy = 0;
+  IndexView from, to;  // [count] each, or null for 0, 1, 2, …: y[to[i]] = x[from[i]]
+};
+
+void copy_rows(CpuStream&, const CopyRowsArgs<float>&);
+void copy_rows(CpuStream&, const CopyRowsArgs<double>&);
+void copy_rows(CudaStream&, const CopyRowsArgs<float>&);
+void copy_rows(CudaStream&, const CopyRowsArgs<BF16>&);
+
+}  // namespace ft
