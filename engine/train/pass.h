@@ -11,7 +11,7 @@
 
 namespace ft {
 
-constexpr int64_t kPassTokens = 512;
+constexpr int64_t kPassTokens = 256;
 
 struct PassSettings {
   DType compute = DType::f32;
