@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "engine/autograd/fwd.h"
-#include "engine/core/stream.h"
+#include "engine/core/backend_streams.h"
 
 namespace ft {
 

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "engine/autograd/fwd.h"
+#include "engine/core/backend_streams.h"
 #include "engine/core/index_view.h"
-#include "engine/core/stream.h"
 #include "engine/core/tensor.h"
 
 namespace ft {

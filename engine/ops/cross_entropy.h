@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
+#include "engine/core/backend_streams.h"
 #include "engine/core/index_view.h"
-#include "engine/core/stream.h"
 
 namespace ft {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "engine/autograd/fwd.h"
+#include "engine/core/backend_streams.h"
 #include "engine/core/segments.h"
-#include "engine/core/stream.h"
 
 namespace ft {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/autograd/fwd.h"
-#include "engine/core/stream.h"
+#include "engine/core/backend_streams.h"
 #include "engine/ops/matmul.h"
 
 namespace ft {

@@ -12,8 +12,8 @@
 
 #include <cstdint>
 
+#include "engine/core/backend_streams.h"
 #include "engine/core/segments.h"
-#include "engine/core/stream.h"
 
 namespace ft {
 

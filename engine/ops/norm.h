@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "engine/autograd/fwd.h"
+#include "engine/core/backend_streams.h"
 #include "engine/core/segments.h"
-#include "engine/core/stream.h"
 
 namespace ft {
 

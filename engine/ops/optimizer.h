@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "engine/core/stream.h"
+#include "engine/core/backend_streams.h"
 
 namespace ft {
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "engine/autograd/fwd.h"
-#include "engine/core/stream.h"
+#include "engine/core/backend_streams.h"
 #include "engine/core/tensor.h"
 
 namespace ft {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "engine/core/stream.h"
+#include "engine/core/backend_streams.h"
 
 namespace ft {
 

@@ -31,14 +31,29 @@ Outcome outcome(Fixture& f, const std::filesystem::path& out, const std::filesys
   return o;
 }
 
-Outcome run(const std::string& name, const std::vector<std::string>& overrides = {}, int threads = 2) {
-  Fixture f(name, DType::f32, threads, overrides);
+Outcome run(const std::string& name, const std::vector<std::string>& overrides = {}, int threads = 2,
+            const std::string& device = "cpu") {
+  Fixture f(name, DType::f32, threads, overrides, device);
   const TemporaryFolder out;
   return outcome(f, out.path());
 }
 
 const std::vector<std::string> kCases = {"gpt2_c_attn",    "gpt2_full",  "llama_gqa_rslora",
                                          "qwen2_bias_all", "qwen3_full", "qwen3_lora"};
+
+void expect_same_after_resume(const std::string& name, const std::string& device) {
+  const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3",
+                                          "training.save_total_limit=9"};
+  const Outcome whole = run(name, often, 2, device);
+  const TemporaryFolder out;
+  {
+    Fixture f(name, DType::f32, 2, often, device);
+    f.train(out.path(), {}, 6);  // stopped behind checkpoint-6
+    EXPECT_EQ(list_checkpoints(out.path()).back(), out.path() / "checkpoint-6");
+  }
+  Fixture f(name, DType::f32, 2, often, device);
+  EXPECT_EQ(outcome(f, out.path(), out.path() / "checkpoint-6"), whole);
+}
 
 class Bits : public testing::TestWithParam<std::string> {};
 
@@ -53,17 +68,7 @@ TEST_P(Bits, RecomputeDoesNotMatter) {
 }
 
 TEST_P(Bits, ResumeDoesNotMatter) {
-  const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3",
-                                          "training.save_total_limit=9"};
-  const Outcome whole = run(GetParam(), often);
-  const TemporaryFolder out;
-  {
-    Fixture f(GetParam(), DType::f32, 2, often);
-    f.train(out.path(), {}, 6);  // stopped behind checkpoint-6
-    EXPECT_EQ(list_checkpoints(out.path()).back(), out.path() / "checkpoint-6");
-  }
-  Fixture f(GetParam(), DType::f32, 2, often);
-  EXPECT_EQ(outcome(f, out.path(), out.path() / "checkpoint-6"), whole);
+  expect_same_after_resume(GetParam(), "cpu");
 }
 
 // must-not-happen 1: what is a batch and what is accumulated changes nothing, in the short last window
@@ -100,6 +105,27 @@ TEST_P(Bits, PackingDoesNotMatter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Bits, testing::ValuesIn(kCases), [](const auto& p) { return p.param; });
+
+// On the other devices of this program.
+class DeviceBits : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
+
+TEST_P(DeviceBits, RepetitionAndRecomputeDoNotMatter) {
+  const auto& [device, name] = GetParam();
+  const Outcome first = run(name, {}, 2, device);
+  EXPECT_EQ(run(name, {}, 1, device), first);
+  EXPECT_EQ(run(name, {"training.gradient_checkpointing=true"}, 2, device), first);
+}
+
+TEST_P(DeviceBits, ResumeDoesNotMatter) {
+  const auto& [device, name] = GetParam();
+  expect_same_after_resume(name, device);
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceBits);
+INSTANTIATE_TEST_SUITE_P(Fixtures, DeviceBits,
+                         testing::Combine(testing::ValuesIn(other_devices()),
+                                          testing::Values("gpt2_full", "qwen3_lora")),
+                         [](const auto& p) { return device_case_name(p.param); });
 
 }  // namespace
 }  // namespace ft::test

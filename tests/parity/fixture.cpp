@@ -31,6 +31,18 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
+std::vector<std::string> other_devices() {
+  std::vector<std::string> names = device_names();
+  std::erase(names, "cpu");
+  return names;
+}
+
+std::string device_case_name(const std::tuple<std::string, std::string>& device_and_fixture) {
+  std::string name = std::get<0>(device_and_fixture) + "_" + std::get<1>(device_and_fixture);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
 Fixture::Fixture(const std::string& name, DType compute_type, int threads,
                  const std::vector<std::string>& overrides, const std::string& device)
     : folder(fixture_folder() / name),

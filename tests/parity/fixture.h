@@ -35,6 +35,11 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// Devices of this program beside the CPU.
+std::vector<std::string> other_devices();
+/// A test's name from {device, fixture}.
+std::string device_case_name(const std::tuple<std::string, std::string>& device_and_fixture);
+
 class Fixture {
  public:
   explicit Fixture(const std::string& name, DType compute = DType::f32, int threads = 2,

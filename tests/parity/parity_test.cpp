@@ -14,6 +14,57 @@ namespace {
 // The reference computes in double and stores float32: half a unit in the last place is 6e-8.
 constexpr double kDouble = 1e-6;
 
+/// Ten training steps as PEFT took them: losses, norms, learning rates, final tensors.
+void expect_ten_steps(Fixture& f) {
+  const TemporaryFolder out;
+  int64_t step = 0;
+  for (const Json& row : f.train(out.path())) {
+    if (!row.contains("loss")) continue;
+    const auto i = static_cast<size_t>(step++);
+    const auto near = [&](const char* key, const char* reference, double tolerance) {
+      const double want = f.expected.at(reference)[i].get<double>();
+      EXPECT_NEAR(row.at(key).get<double>(), want, tolerance * std::abs(want)) << key << " of step " << step;
+    };
+    near("loss", "losses", 1e-4);
+    near("grad_norm", "grad_norms", 1e-3);
+    near("learning_rate", "learning_rates", 1e-9);
+  }
+  EXPECT_EQ(step, 10);
+
+  const std::string file = f.full() ? "model.safetensors" : "adapter_model.safetensors";
+  const SafetensorsFile ours(out.path() / "checkpoint-10" / file),
+      initial(f.folder / (f.full() ? "model" : "adapter_init") / file),
+      reference(f.folder / (f.full() ? "model_final" : "adapter_final") / file);
+  EXPECT_EQ(ours.tensors().size(), reference.tensors().size());
+  for (const TensorInfo& info : reference.tensors()) {
+    std::vector<float> got = read_tensor(ours, info.name), want = read_tensor(reference, info.name),
+                       start = read_tensor(initial, info.name);
+    ASSERT_EQ(ours.find(info.name)->shape, info.shape) << info.name;
+    double difference = 0, moved = 0;
+    for (size_t k = 0; k < want.size(); ++k) {
+      // A key bias without RoPE has no gradient but noise, which Adam turns into steps.
+      if (info.name.find("c_attn") != std::string::npos && info.name.ends_with("bias") &&
+          k >= want.size() / 3 && k < 2 * want.size() / 3)
+        continue;
+      difference += std::pow(static_cast<double>(got[k]) - want[k], 2);
+      moved += std::pow(static_cast<double>(want[k]) - start[k], 2);
+    }
+    EXPECT_LE(std::sqrt(difference), 1e-3 * std::sqrt(moved)) << info.name;
+  }
+}
+
+void expect_greedy_tokens(Fixture& f) {
+  for (const Json& entry : f.expected.at("greedy")) {
+    GenerationOptions options;
+    options.max_new_tokens = entry.at("max_new_tokens").get<int64_t>();
+    options.repetition_penalty = entry.at("repetition_penalty").get<double>();
+    options.ignore_eos = true;
+    const std::vector<std::vector<int32_t>> prompts = {entry.at("input_ids").get<std::vector<int32_t>>()};
+    EXPECT_EQ(generate(f.model(), f.stream, f.compute, prompts, options)[0].ids,
+              entry.at("ids").get<std::vector<int32_t>>());
+  }
+}
+
 class Parity : public testing::TestWithParam<std::string> {};
 
 TEST_P(Parity, LogitsInDouble) {
@@ -64,58 +115,40 @@ TEST_P(Parity, GradientsInDouble) {
 
 TEST_P(Parity, TenStepsAndFinalTensors) {
   Fixture f(GetParam());
-  const TemporaryFolder out;
-  int64_t step = 0;
-  for (const Json& row : f.train(out.path())) {
-    if (!row.contains("loss")) continue;
-    const auto i = static_cast<size_t>(step++);
-    const auto near = [&](const char* key, const char* reference, double tolerance) {
-      const double want = f.expected.at(reference)[i].get<double>();
-      EXPECT_NEAR(row.at(key).get<double>(), want, tolerance * std::abs(want)) << key << " of step " << step;
-    };
-    near("loss", "losses", 1e-4);
-    near("grad_norm", "grad_norms", 1e-3);
-    near("learning_rate", "learning_rates", 1e-9);
-  }
-  EXPECT_EQ(step, 10);
-
-  const std::string file = f.full() ? "model.safetensors" : "adapter_model.safetensors";
-  const SafetensorsFile ours(out.path() / "checkpoint-10" / file),
-      initial(f.folder / (f.full() ? "model" : "adapter_init") / file),
-      reference(f.folder / (f.full() ? "model_final" : "adapter_final") / file);
-  EXPECT_EQ(ours.tensors().size(), reference.tensors().size());
-  for (const TensorInfo& info : reference.tensors()) {
-    std::vector<float> got = read_tensor(ours, info.name), want = read_tensor(reference, info.name),
-                       start = read_tensor(initial, info.name);
-    ASSERT_EQ(ours.find(info.name)->shape, info.shape) << info.name;
-    double difference = 0, moved = 0;
-    for (size_t k = 0; k < want.size(); ++k) {
-      // A key bias without RoPE has no gradient but noise, which Adam turns into steps.
-      if (info.name.find("c_attn") != std::string::npos && info.name.ends_with("bias") &&
-          k >= want.size() / 3 && k < 2 * want.size() / 3)
-        continue;
-      difference += std::pow(static_cast<double>(got[k]) - want[k], 2);
-      moved += std::pow(static_cast<double>(want[k]) - start[k], 2);
-    }
-    EXPECT_LE(std::sqrt(difference), 1e-3 * std::sqrt(moved)) << info.name;
-  }
+  expect_ten_steps(f);
 }
 
 TEST_P(Parity, GreedyTokens) {
   Fixture f(GetParam());
-  for (const Json& entry : f.expected.at("greedy")) {
-    GenerationOptions options;
-    options.max_new_tokens = entry.at("max_new_tokens").get<int64_t>();
-    options.repetition_penalty = entry.at("repetition_penalty").get<double>();
-    options.ignore_eos = true;
-    const std::vector<std::vector<int32_t>> prompts = {entry.at("input_ids").get<std::vector<int32_t>>()};
-    EXPECT_EQ(generate(f.model(), f.stream, f.compute, prompts, options)[0].ids,
-              entry.at("ids").get<std::vector<int32_t>>());
-  }
+  expect_greedy_tokens(f);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Parity, testing::ValuesIn(fixture_cases()),
                          [](const auto& p) { return p.param; });
+
+// The same on the other devices of this program, in their float32: whole runs through their kernels.
+class DeviceParity : public testing::TestWithParam<std::tuple<std::string, std::string>> {
+ protected:
+  Fixture fixture() const {
+    return Fixture(std::get<1>(GetParam()), DType::f32, 2, {}, std::get<0>(GetParam()));
+  }
+};
+
+TEST_P(DeviceParity, TenStepsAndFinalTensors) {
+  Fixture f = fixture();
+  expect_ten_steps(f);
+}
+
+TEST_P(DeviceParity, GreedyTokens) {
+  Fixture f = fixture();
+  expect_greedy_tokens(f);
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceParity);
+INSTANTIATE_TEST_SUITE_P(Fixtures, DeviceParity,
+                         testing::Combine(testing::ValuesIn(other_devices()),
+                                          testing::ValuesIn(fixture_cases())),
+                         [](const auto& p) { return device_case_name(p.param); });
 
 }  // namespace
 }  // namespace ft::test

@@ -1,0 +1,80 @@
+// Device memory from CUDA's stream-ordered pool: a block that is freed may be handed out again at once, since
+// whatever still reads it was queued before. The pool keeps what it has (cudaMalloc costs a synchronisation).
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include "engine/core/device.h"
+#include "kernels/cuda/launch.h"
+
+namespace ft::cuda {
+namespace {
+
+size_t rounded_up(size_t bytes) {
+  return (bytes + 255) / 256 * 256;
+}
+
+}  // namespace
+
+int device_count() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+std::string describe() {
+  int runtime = 0;
+  cudaRuntimeGetVersion(&runtime);
+  std::string text = fmt::format("runtime {}.{}", runtime / 1000, runtime % 1000 / 10);
+  for (int i = 0; i < device_count(); ++i) {
+    cudaDeviceProp p{};
+    check_cuda(cudaGetDeviceProperties(&p, i), "cudaGetDeviceProperties");
+    text += fmt::format("; {}: {}, sm_{}{}, {:.1f} GB", i, p.name, p.major, p.minor,
+                        static_cast<double>(p.totalGlobalMem) * 1e-9);
+  }
+  return device_count() ? text : text + ", no device";
+}
+
+void* allocate(int device, size_t bytes, MemoryClass c) {
+  const CudaStream stream(device);
+  const size_t size = rounded_up(bytes ? bytes : 1);
+  void* p = nullptr;
+  const cudaError_t status = cudaMallocAsync(&p, size, stream.handle());
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    fail(
+        "[memory] the device has no room for {} more bytes of {}; a smaller per_device_train_batch_size or "
+        "gradient_checkpointing: true needs less",
+        bytes, memory_class_name(c));
+  }
+  check_cuda(status, "cudaMallocAsync");
+  count_allocated(c, size);
+  return p;
+}
+
+void release(int device, void* p, size_t bytes, MemoryClass c) noexcept {
+  if (!p) return;
+  count_freed(c, rounded_up(bytes ? bytes : 1));
+  cudaFreeAsync(p, CudaStream(device).handle());
+}
+
+void to_host(int device, void* host, const void* p, size_t bytes) {
+  const CudaStream stream(device);
+  check_cuda(cudaMemcpyAsync(host, p, bytes, cudaMemcpyDeviceToHost, stream.handle()), "copy to the host");
+  check_cuda(cudaStreamSynchronize(stream.handle()), "copy to the host");
+}
+
+void from_host(int device, void* p, const void* host, size_t bytes) {
+  // From pageable memory: the call returns once the bytes are read.
+  const CudaStream stream(device);
+  check_cuda(cudaMemcpyAsync(p, host, bytes, cudaMemcpyHostToDevice, stream.handle()), "copy to the device");
+}
+
+void copy(int device, void* to, const void* from, size_t bytes) {
+  const CudaStream stream(device);
+  check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.handle()), "copy");
+}
+
+void zero(int device, void* p, size_t bytes) {
+  check_cuda(cudaMemsetAsync(p, 0, bytes, CudaStream(device).handle()), "clear");
+}
+
+}  // namespace ft::cuda

@@ -1,0 +1,38 @@
+// Elements in device code: memory holds T (float or BF16), arithmetic is float.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+#include "engine/core/dtype.h"
+
+namespace ft {
+
+__device__ __forceinline__ float value(float v) {
+  return v;
+}
+__device__ __forceinline__ float value(BF16 v) {
+  return __uint_as_float(static_cast<uint32_t>(v.bits) << 16);
+}
+
+/// v rounded to T, to nearest and ties to even.
+template <class T>
+__device__ __forceinline__ T rounded(float v);
+template <>
+__device__ __forceinline__ float rounded<float>(float v) {
+  return v;
+}
+template <>
+__device__ __forceinline__ BF16 rounded<BF16>(float v) {
+  return BF16{__bfloat16_as_ushort(__float2bfloat16_rn(v))};
+}
+
+/// As many neighbouring elements as 16 bytes hold: p must be 16-byte aligned to be read or written as one.
+template <class T>
+struct alignas(16) Pack {
+  static constexpr int kCount = 16 / sizeof(T);
+  T v[kCount];
+};
+
+}  // namespace ft
