@@ -1,0 +1,17 @@
+// Shared by the runtime_*.cpp files: the error state of a thread and the guard around every call.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <functional>
+#include <string>
+
+namespace ft::sim {
+
+/// Remembers the error for cudaGetLastError and returns it.
+cudaError_t set_error(cudaError_t error, const std::string& text = {});
+
+/// Runs f, turning exceptions into errors of this thread: the text is what cudaGetErrorString then gives.
+cudaError_t guarded(const std::function<cudaError_t()>& f);
+
+}  // namespace ft::sim
