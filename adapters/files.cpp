@@ -7,6 +7,7 @@
 #include "adapters/registry.h"
 #include "engine/core/matrix.h"
 #include "engine/io/json.h"
+#include "engine/io/printable.h"
 #include "engine/io/safetensors.h"
 #include "engine/io/safetensors_writer.h"
 #include "engine/io/text_file.h"
@@ -29,11 +30,41 @@ std::vector<float> to_file(const AdapterTensor& t) {
   return t.transposed ? transposed(v, t.parameter->shape[0], t.parameter->shape[1]) : v;
 }
 
-std::string list(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 8;
-  std::string text =
-      fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min(names.size(), kShown), ", "));
-  return names.size() > kShown ? fmt::format("{} and {} more", text, names.size() - kShown) : text;
+/// What does not fit between a file and an adapter, in one line that people read whole: how many of each
+/// kind, and up to three of the names, without what all of PEFT's have in common.
+class Misfits {
+ public:
+  void add(std::string_view kind, std::string_view name, std::string_view detail = {}) {
+    constexpr std::string_view kPrefix = "base_model.model.", kSuffix = ".weight";
+    if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
+    if (name.ends_with(kSuffix)) name.remove_suffix(kSuffix.size());
+    if (kinds_.empty() || kinds_.back().first != kind) kinds_.emplace_back(kind, 0);
+    ++kinds_.back().second;
+    ++count_;
+    const std::string text = printable(name, kName) + printable(detail, kDetail);
+    if (shown_ == kShown || (shown_ > 0 && names_.size() + 2 + text.size() > kNames)) return;
+    names_ += (shown_++ ? ", " : "") + text;
+  }
+  bool empty() const { return count_ == 0; }
+  std::string text() const {
+    std::vector<std::string> counts;
+    for (const auto& [kind, count] : kinds_) counts.push_back(fmt::format("{} {}", count, kind));
+    return fmt::format("{}: {}{}", fmt::join(counts, ", "), names_,
+                       count_ > shown_ ? fmt::format(" … and {} more", count_ - shown_) : "");
+  }
+
+ private:
+  static constexpr size_t kShown = 3, kName = 60, kDetail = 45, kNames = 125;  // all but the first in bytes
+  size_t count_ = 0, shown_ = 0;
+  std::vector<std::pair<std::string, size_t>> kinds_;
+  std::string names_;
+};
+
+/// The end of a long path, where it says most.
+std::string short_path(const std::filesystem::path& path) {
+  constexpr size_t kShown = 70;
+  const std::string text = path.string();
+  return text.size() <= kShown ? text : "…" + text.substr(text.size() - kShown);
 }
 
 }  // namespace
@@ -65,27 +96,21 @@ void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, c
 
 void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& path) {
   const SafetensorsFile file(path);
-  std::vector<std::string> missing, left, wrong;
   std::unordered_set<std::string> used;
+  Misfits misfits;
   const std::vector<AdapterTensor> tensors = adapter.tensors();
   for (const AdapterTensor& t : tensors) {
-    const TensorInfo* info = file.find(t.name);
     used.insert(t.name);
-    if (!info) {
-      if (!t.frozen) missing.push_back(t.name);
-    } else if (info->shape != file_shape(t)) {
-      wrong.push_back(
-          fmt::format("{} is {}, expected {}", t.name, shape_text(info->shape), shape_text(file_shape(t))));
-    }
+    if (!t.frozen && !file.find(t.name)) misfits.add("missing", t.name);
   }
   for (const TensorInfo& info : file.tensors())
-    if (!used.contains(info.name)) left.push_back(info.name);
-  if (!missing.empty() || !left.empty())
-    bad_input(
-        "{}: the adapter does not fit this base;{}{}", path.string(),
-        missing.empty() ? "" : fmt::format(" {} tensors are missing: {}", missing.size(), list(missing)),
-        left.empty() ? "" : fmt::format(" {} have no place: {}", left.size(), list(left)));
-  if (!wrong.empty()) bad_input("{}: the adapter was made for another base: {}", path.string(), list(wrong));
+    if (!used.contains(info.name)) misfits.add("without a place", info.name);
+  if (misfits.empty())
+    for (const AdapterTensor& t : tensors)
+      if (const TensorInfo* info = file.find(t.name); info && info->shape != file_shape(t))
+        misfits.add("of another shape", t.name,
+                    fmt::format(" {} for {}", shape_text(info->shape), shape_text(file_shape(t))));
+  if (!misfits.empty()) bad_input("{}: made for another base; tensors {}", short_path(path), misfits.text());
   for (const AdapterTensor& t : tensors) {
     if (t.frozen) continue;
     std::vector<float> values(static_cast<size_t>(t.parameter->numel()));
@@ -95,6 +120,26 @@ void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& p
     from_plain(*t.parameter,
                t.transposed ? transposed(values, t.parameter->shape[1], t.parameter->shape[0]) : values);
   }
+}
+
+bool changes_nothing(const std::filesystem::path& folder) {
+  const SafetensorsFile file(folder / kTensors);
+  const auto all = [&](const TensorInfo& t, float value) {
+    std::vector<float> values(static_cast<size_t>(element_count(t)));
+    file.read_all(t, values.data());
+    return std::all_of(values.begin(), values.end(), [value](float v) { return v == value; });
+  };
+  constexpr std::string_view kA = ".lora_A.", kB = ".lora_B.", kFactors = ".ia3_l";
+  for (const TensorInfo& t : file.tensors()) {
+    if (t.name.find(kA) != std::string::npos) continue;  // judged with its B
+    if (t.name.ends_with(kFactors) && all(t, 1)) continue;
+    const size_t at = t.name.find(kB);
+    if (at == std::string::npos) return false;  // a bias, a norm, a saved module: only the base could tell
+    if (all(t, 0)) continue;
+    const TensorInfo* a = file.find(std::string(t.name).replace(at, kB.size(), kA));
+    if (!a || !all(*a, 0)) return false;
+  }
+  return true;
 }
 
 std::unique_ptr<Adapter> load_adapter(const std::filesystem::path& folder, Model& model,

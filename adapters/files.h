@@ -21,8 +21,13 @@ struct AdapterOrigin {
 void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, const AdapterOrigin& origin);
 
 /// Fills an attached adapter's tensors from a file: every tensor of the file used, every one of the adapter
-/// filled, shapes equal; else ft::InputError that lists the names.
+/// filled, shapes equal; else ft::InputError that names up to three of those that are not.
 void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& file);
+
+/// Is a saved adapter without any effect on whatever base? All it holds are low-rank pairs with a factor that
+/// is zero throughout, or factors that are one, as untrained ones are. Reads its tensors; throws
+/// ft::InputError for a broken file.
+bool changes_nothing(const std::filesystem::path& folder);
 
 /// A saved adapter in place on `model`: configuration, sites, tensors. Refuses one that was made for another
 /// base.

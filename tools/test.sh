@@ -1,23 +1,32 @@
 #!/usr/bin/env bash
 # tools/test.sh [ARGUMENTS OF ctest ...]
 # Builds and runs everything that CI runs: the unit tests under AddressSanitizer and UndefinedBehaviourSanitizer
-# (build-asan/), then all tests of the release build (build/) with the checks of layers and format, whose summary is the
-# last thing printed. Exits non-zero when anything fails. Further arguments go to both ctest calls, as in
-# tools/test.sh -R Lora. Tests labelled `lint` (they build nothing) and `slow` are left out under the sanitizers.
+# (build-asan/); the programs for the CPU (build/) and for GPUs (build-cuda/, which is built and linked, not run); then all
+# tests, of the CPU and of the CUDA kernels executed by cuda-sim (build-cuda-sim/), with the checks of layers and format.
+# That summary is the last thing printed. Exits non-zero when anything fails. Further arguments go to both ctest calls, as
+# in tools/test.sh -R Lora. Tests labelled `lint` (they build nothing) and `slow` are left out under the sanitizers.
 set -euo pipefail
 
 case "${1:-}" in
-  -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-tools/setup.sh --tests
+tools/setup.sh --tests --cuda
+export CMAKE_CXX_COMPILER_LAUNCHER=ccache # the three release builds share most of their objects
 
 # The sanitizers first: a memory error explains the failures that would follow it.
 cmake --preset asan -DFT_TESTS=ON
 cmake --build --preset asan
 ctest --test-dir build-asan -j2 --output-on-failure --no-tests=error -LE '^(lint|slow)$' "$@"
 
-cmake --preset release -DFT_TESTS=ON
-cmake --build --preset release
-exec ctest --test-dir build -j2 --output-on-failure --no-tests=error "$@"
+for preset in release cuda; do
+  cmake --preset $preset -DFT_TESTS=OFF
+  cmake --build --preset $preset
+done
+build/ftengine --version
+build-cuda/ftengine --version
+
+cmake --preset cuda-sim -DFT_TESTS=ON
+cmake --build --preset cuda-sim
+exec ctest --test-dir build-cuda-sim -j2 --output-on-failure --no-tests=error "$@"

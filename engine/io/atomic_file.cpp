@@ -4,19 +4,61 @@
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <utility>
-
-#include "engine/core/check.h"
+#include <vector>
 
 namespace ft {
+namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kBufferBytes = 256 << 10;
 constexpr int kNameAttempts = 100;  // names left behind by a killed process that had our process number
 
+/// `text` as digits from its first character to its last.
+std::optional<long> number(std::string_view text) {
+  long value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+/// The process that ".NAME.tmp-PID-N" belongs to; nothing for another name.
+std::optional<long> owner(std::string_view name) {
+  constexpr std::string_view kMark = ".tmp-";
+  const size_t mark = name.rfind(kMark);
+  if (!name.starts_with('.') || mark == std::string_view::npos || mark < 2) return std::nullopt;
+  const std::string_view tail = name.substr(mark + kMark.size());
+  const size_t dash = tail.find('-');
+  if (dash == std::string_view::npos || !number(tail.substr(dash + 1))) return std::nullopt;
+  return number(tail.substr(0, dash));
+}
+
+/// Could it still be writing?
+bool alive(long process) {
+  if (process <= 0 || process > INT32_MAX || process == ::getpid()) return false;
+  return ::kill(static_cast<pid_t>(process), 0) == 0 || errno == EPERM;
+}
+
 }  // namespace
+
+int remove_stray_neighbours(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> strays;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (const auto process = owner(it->path().filename().string()); process && !alive(*process))
+      strays.push_back(it->path());
+  int removed = 0;
+  for (const fs::path& stray : strays) {
+    fs::remove_all(stray, error);
+    removed += !error;
+  }
+  return removed;
+}
 
 std::filesystem::path temporary_neighbour(const std::filesystem::path& path) {
   static std::atomic<unsigned> counter{0};
@@ -52,7 +94,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail_unchanged(int error) const {
-  fail("{}: cannot write: {}; the previous file is unchanged", path_.string(), errno_text(error));
+  throw WriteError(path_, error, "; the previous file is unchanged");
 }
 
 void AtomicFile::write(const void* data, size_t bytes) {

@@ -7,16 +7,43 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <string_view>
 
+#include "engine/core/check.h"
 #include "engine/io/file_descriptor.h"
 
 namespace ft {
 
+/// A file or folder could not be written: the disk is full, a limit is reached, it may not be.
+class WriteError : public Error {
+ public:
+  /// "FILE: cannot write: REASON" and `rest` behind it.
+  WriteError(std::filesystem::path path, int error, std::string_view rest = {})
+      : Error(fmt::format("{}: cannot write: {}{}", path.string(), errno_text(error), rest)),
+        path_(std::move(path)),
+        error_(error) {}
+  const std::filesystem::path& path() const { return path_; }
+  /// The errno value.
+  int error() const { return error_; }
+
+ private:
+  std::filesystem::path path_;
+  int error_;
+};
+
+/// A C stream, closed when its owner goes.
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using FileHandle = std::unique_ptr<std::FILE, CloseFile>;
+
 class AtomicFile {
  public:
-  /// Creates the neighbour. Throws Error, as every member does, in the form
+  /// Creates the neighbour. Throws WriteError, as every member does, in the form
   /// "FILE: cannot write: REASON; the previous file is unchanged".
   explicit AtomicFile(std::filesystem::path path);
   AtomicFile(const AtomicFile&) = delete;
@@ -44,6 +71,10 @@ class AtomicFile {
 
 /// A name beside `path` that no other writer of this host uses: ".NAME.tmp-PID-N".
 std::filesystem::path temporary_neighbour(const std::filesystem::path& path);
+
+/// Removes the neighbours in `folder` (files and whole folders) whose process is gone, or had this process's
+/// number: so call it before this process writes there. Returns how many; what cannot be removed stays.
+int remove_stray_neighbours(const std::filesystem::path& folder);
 
 /// Makes the entries of `folder` (renames in it) survive a power cut. Returns 0 or an errno value; a file
 /// system that cannot sync folders counts as success.

@@ -81,7 +81,7 @@ AtomicFolder::~AtomicFolder() {
 }
 
 void AtomicFolder::fail_unchanged(int error) const {
-  fail("{}: cannot write: {}; the previous folder is unchanged", path_.string(), errno_text(error));
+  throw WriteError(path_, error, "; the previous folder is unchanged");
 }
 
 void AtomicFolder::commit() {

@@ -12,7 +12,7 @@ namespace ft {
 
 class AtomicFolder {
  public:
-  /// Creates the neighbour. Throws Error, as every member does, in the form
+  /// Creates the neighbour. Throws WriteError, as every member does, in the form
   /// "FOLDER: cannot write: REASON; the previous folder is unchanged". `path` may be free or a folder, which
   /// commit() replaces with everything in it; never a file or a symbolic link.
   explicit AtomicFolder(std::filesystem::path path);

@@ -2,12 +2,14 @@
 //   matmul               y  [T, N] (+)= x [T, K] Wᵀ + b
 //   matmul_grad_input    dx [T, K] (+)= dy [T, N] W             from the same packed copy
 //   matmul_grad_weight   dW [N, K]  +=  Σ over samples of dyᵀ x  in the packed layout
-// Invariants: an output row depends on its input row and W alone (never on T, on its neighbours or on the
-// threads); dW is summed sample by sample in order, each sample's sum formed by itself.
+// Invariants on the CPU: an output row depends on its input row and W alone (never on T, on its neighbours or
+// on the threads); dW is summed sample by sample in order, each sample's sum formed by itself. On CUDA the
+// library's algorithm follows from the shape alone, so a run repeats its bits, but T may change them.
 //
-// Packed layout: panels of 16 rows of W, [ceil(N/16)][K][16], the last panel padded with zeros; element (n,
-// k) is data[(n/16 * K + k) * 16 + n % 16]. One copy serves both directions; storage float32, float64,
-// bfloat16 or float16, widened to the compute type in cache. It does not depend on the instruction set.
+// Layout of W, and of dW. CPU: panels of 16 rows, [ceil(N/16)][K][16], the last panel padded with zeros;
+// element (n, k) is data[(n/16 * K + k) * 16 + n % 16]. CUDA: row-major [N, K]. One copy serves both
+// directions; storage float32, float64 (CPU), bfloat16 or float16, widened to the compute type in cache. It
+// does not depend on the instruction set.
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,10 @@
 
 #include "engine/config/yaml.h"
 #include "engine/core/rng.h"
+#include "engine/io/atomic_file.h"
 #include "engine/io/atomic_folder.h"
 #include "engine/io/json.h"
+#include "engine/io/printable.h"
 #include "engine/io/safetensors.h"
 #include "engine/io/text_file.h"
 
@@ -25,19 +27,31 @@ bool may_change(const std::string& key) {
   return false;
 }
 
-// The first setting that differs, as "key: a, now b"; "" if none does.
-std::string difference(const ConfigNode& then, const ConfigNode& now, const std::string& key = "") {
-  if (!key.empty() && may_change(key)) return "";
-  if (then.is_map() && now.is_map()) {
-    for (size_t i = 0; i < now.size(); ++i) {
-      const std::string inner = key.empty() ? now.key(i) : key + "." + now.key(i);
-      const ConfigNode* before = then.find(now.key(i));
-      if (const std::string d = difference(before ? *before : ConfigNode(), now[i], inner); !d.empty())
-        return d;
-    }
-    return "";
+// Every setting that differs, as "key: a then, b now", in the order of `now` and then of what it lacks.
+void differences(const ConfigNode& then, const ConfigNode& now, const std::string& key,
+                 std::vector<std::string>& out) {
+  if (!key.empty() && may_change(key)) return;
+  if (!then.is_map() || !now.is_map()) {
+    if (!(then == now))
+      out.push_back(fmt::format("{}: {} then, {} now", key, then.describe(), now.describe()));
+    return;
   }
-  return then == now ? "" : fmt::format("{}: {} then, {} now", key, then.describe(), now.describe());
+  const ConfigNode nothing;
+  const auto compare = [&](const std::string& name, const ConfigNode* a, const ConfigNode* b) {
+    differences(a ? *a : nothing, b ? *b : nothing, key.empty() ? name : key + "." + name, out);
+  };
+  for (size_t i = 0; i < now.size(); ++i) compare(now.key(i), then.find(now.key(i)), &now[i]);
+  for (size_t i = 0; i < then.size(); ++i)
+    if (!now.find(then.key(i))) compare(then.key(i), &then[i], nullptr);
+}
+
+// A list behind the error's first line: settings are too long to stand side by side.
+std::string indented(const std::vector<std::string>& lines) {
+  constexpr size_t kShown = 10;
+  std::string text;
+  for (size_t i = 0; i < std::min(lines.size(), kShown); ++i) text += "\n  " + printable(lines[i], 200);
+  if (lines.size() > kShown) text += fmt::format("\n  … and {} more", lines.size() - kShown);
+  return text;
 }
 
 }  // namespace
@@ -71,27 +85,42 @@ std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path&
 void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s,
                      const OptimizerState& optimizer, const WeightFiles& weights,
                      const RunIdentity& identity) {
+  const nlohmann::ordered_json j = {
+      {"format", 1},
+      {"step", s.step},
+      {"updates", optimizer.updates()},
+      {"tokens", s.tokens},
+      {"targets", s.targets},
+      {"log_loss", s.log_loss},
+      {"log_steps", s.log_steps},
+      {"best", s.best ? nlohmann::ordered_json(*s.best) : nlohmann::ordered_json()},
+      {"best_step", s.best_step},
+      {"evals_without_gain", s.evals_without_gain},
+      {"skipped_in_a_row", s.skipped_in_a_row},
+      {"metrics_bytes", s.metrics_bytes},
+      {"base", identity.base},
+      {"data", identity.data},
+      {"instruction_set", identity.instruction_set}};
   AtomicFolder target(folder);
-  weights.save(target.temporary());
-  write_safetensors(target.temporary() / kOptimizer, optimizer.entries(), {{"format", "ftengine"}});
-  write_text_file(target.temporary() / kResolved, to_yaml(identity.resolved));
-  nlohmann::ordered_json j = {{"format", 1},
-                              {"step", s.step},
-                              {"updates", optimizer.updates()},
-                              {"tokens", s.tokens},
-                              {"targets", s.targets},
-                              {"log_loss", s.log_loss},
-                              {"log_steps", s.log_steps},
-                              {"best", s.best ? nlohmann::ordered_json(*s.best) : nlohmann::ordered_json()},
-                              {"best_step", s.best_step},
-                              {"evals_without_gain", s.evals_without_gain},
-                              {"skipped_in_a_row", s.skipped_in_a_row},
-                              {"metrics_bytes", s.metrics_bytes},
-                              {"base", identity.base},
-                              {"data", identity.data},
-                              {"instruction_set", identity.instruction_set}};
-  write_text_file(target.temporary() / kState, j.dump(2) + "\n");
-  target.commit();
+  try {
+    weights.save(target.temporary());
+    write_safetensors(target.temporary() / kOptimizer, optimizer.entries(), {{"format", "ftengine"}});
+    write_text_file(target.temporary() / kResolved, to_yaml(identity.resolved));
+    write_text_file(target.temporary() / kState, j.dump(2) + "\n");
+    target.commit();
+  } catch (const WriteError& e) {
+    // The hidden neighbour's name says nothing to a person, and is gone when the message is read.
+    if (e.path().parent_path() != target.temporary()) throw;
+    throw WriteError(folder / e.path().filename(), e.error());
+  }
+}
+
+int64_t checkpoint_step(const std::filesystem::path& folder) {
+  const Json state = read_json_file(folder / kState);
+  const auto step = state.find("step");
+  if (!state.is_object() || step == state.end() || !step->is_number_integer())
+    bad_input("{}: damaged: no step", (folder / kState).string());
+  return step->get<int64_t>();
 }
 
 std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s, OptimizerState& optimizer,
@@ -126,11 +155,13 @@ std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s
     bad_input("{}: the training data has changed since the checkpoint; start again with --overwrite",
               folder.string());
   const ConfigNode then = load_yaml(folder / kResolved);
-  if (const std::string d = difference(then, identity.resolved); !d.empty())
+  std::vector<std::string> changed;
+  differences(then, identity.resolved, "", changed);
+  if (!changed.empty())
     bad_input(
-        "{}: the configuration has changed since the checkpoint ({}); restore it, or start again with "
-        "--overwrite",
-        folder.string(), d);
+        "{}: the configuration has changed since the checkpoint; restore it, or start again with "
+        "--overwrite{}",
+        folder.string(), indented(changed));
   weights.load(folder);
   const SafetensorsFile state(folder / kOptimizer);
   optimizer.load(state, updates);

@@ -34,13 +34,18 @@ struct RunIdentity {
 
 std::filesystem::path checkpoint_path(const std::filesystem::path& output_dir, int64_t step);
 bool is_checkpoint(const std::filesystem::path& folder);
+/// The optimizer steps behind it. Throws ft::InputError for a damaged one.
+int64_t checkpoint_step(const std::filesystem::path& folder);
 /// Checkpoints of a run, oldest first.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& output_dir);
 
+/// Throws ft::WriteError, which names the file by its place in `folder`; an earlier folder then stands as it
+/// was.
 void save_checkpoint(const std::filesystem::path& folder, const TrainerState& state,
                      const OptimizerState& optimizer, const WeightFiles& weights,
                      const RunIdentity& identity);
-/// Throws ft::InputError where base, data or a setting that shapes training differ; returns a warning or "".
+/// Throws ft::InputError where base or data differ, or settings that shape training: these are listed, a line
+/// each behind the first. Returns a warning or "".
 std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& state,
                             OptimizerState& optimizer, const WeightFiles& weights,
                             const RunIdentity& identity);

@@ -13,6 +13,7 @@
 #include "engine/train/plan.h"
 #include "engine/train/progress.h"
 #include "engine/train/schedule.h"
+#include "engine/train/tensorboard.h"
 
 namespace ft {
 namespace {
@@ -35,6 +36,8 @@ class Trainer {
         identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
         progress_(plan_.total_steps()) {}
 
+  ~Trainer() { progress_.finish(); }  // an error's line stands below the progress bar, not behind it
+
   TrainResult run() {
     if (!job_.resume_from.empty()) {
       const std::string warning =
@@ -44,6 +47,8 @@ class Trainer {
     }
     MetricsFile metrics(t_.output_dir / "metrics.jsonl", state_.metrics_bytes);
     metrics_ = &metrics;
+    EventFile events(t_.output_dir, state_.step + 1);
+    events_ = &events;
     const int64_t total = plan_.total_steps();
     const auto start = std::chrono::steady_clock::now();
     while (state_.step < total && !stopped_early_) {
@@ -137,15 +142,21 @@ class Trainer {
     progress_.update(
         {.step = state_.step, .loss = loss, .tokens_per_second = tokens_per_second, .logged = due});
     if (!due) return;
+    const double mean_loss = state_.log_loss / static_cast<double>(state_.log_steps);
     metrics_->write({{"step", state_.step},
                      {"epoch", plan_.epoch_after(state_.step)},
-                     {"loss", state_.log_loss / static_cast<double>(state_.log_steps)},
+                     {"loss", mean_loss},
                      {"grad_norm", norm},
                      {"learning_rate", rate},
                      {"tokens", {{"input", state_.tokens}, {"target", state_.targets}}},
                      {"tokens_per_second", tokens_per_second},
                      {"peak_memory_bytes", peak_resident_bytes()},
                      {"time", static_cast<int64_t>(std::time(nullptr))}});
+    const Scalar scalars[] = {{"train/loss", mean_loss},
+                              {"train/grad_norm", norm},
+                              {"train/learning_rate", rate},
+                              {"train/tokens_per_second", tokens_per_second}};
+    events_->write(state_.step, scalars);
     state_.log_loss = 0;
     state_.log_steps = 0;
   }
@@ -154,6 +165,7 @@ class Trainer {
     if (job_.eval.empty()) return;
     nlohmann::ordered_json row = {{"step", state_.step}, {"epoch", plan_.epoch_after(state_.step)}};
     std::string text;
+    std::vector<Scalar> scalars;
     result_.last_eval.clear();
     result_.last_eval_step = state_.step;
     for (const EvalSet& set : job_.eval) {
@@ -161,10 +173,12 @@ class Trainer {
       row[set.metric] = loss;
       text += fmt::format("  {} {:.4f}", set.metric, loss);
       result_.last_eval.emplace_back(set.metric, loss);
+      scalars.push_back({"eval/" + set.metric.substr(set.metric.starts_with("eval_") ? 5 : 0), loss});
       if (set.metric == t_.metric_for_best_model) judge(loss);
     }
     row["time"] = static_cast<int64_t>(std::time(nullptr));
     metrics_->write(row);
+    events_->write(state_.step, scalars);
     progress_.note(fmt::format("evaluation after step {}:{}", state_.step, text));
   }
 
@@ -218,6 +232,7 @@ class Trainer {
   TrainerState state_;
   TrainResult result_;
   MetricsFile* metrics_ = nullptr;
+  EventFile* events_ = nullptr;
   bool stopped_early_ = false;
   int64_t run_tokens_ = 0;
   double run_seconds_ = 0;

@@ -51,7 +51,7 @@ struct Warp {
   uint32_t pc = 0;  // of the running group
   uint64_t executed = 0;
   bool spinning = false;  // its last slice ended among several groups
-  uint32_t epoch = 0;  // counts warp-wide synchronisations, for the race checker
+  uint32_t epoch = 0;     // counts warp-wide synchronisations, for the race checker
   std::vector<Group> groups;
   std::vector<AsyncCopy> copies;
   std::array<uint32_t, lane_count> committed{};  // per lane: cp.async groups committed so far

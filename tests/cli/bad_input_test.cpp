@@ -126,6 +126,25 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"OutputIsAFile", write("out", "x"), {}, {"out"}}),
     case_name);
 
+TEST(AdapterMisfit, IsToldInALineThatPeopleRead) {
+  const TemporaryFolder folder;
+  copy_fixture("llama_gqa_rslora", folder.path());
+  const std::string deep =
+      "a-folder-of-a-rather-long-name/and-another-one-in-it/as-projects-have/them/adapter";
+  for (const char* other : {"gpt2_c_attn", "qwen2_default_targets", "qwen3_lora", "llama_rank_patterns"}) {
+    fs::remove_all(folder / deep);
+    fs::create_directories((folder / deep).parent_path());
+    fs::copy(fixture(other) / "adapter_init", folder / deep);
+    // A configuration that finds its modules here, so that the tensors are what differs.
+    json config = json::parse(read_bytes(fixture("llama_gqa_rslora") / "adapter_init/adapter_config.json"));
+    write_bytes(folder / deep / "adapter_config.json", config.dump());
+    const Outcome o =
+        ftengine({"generate", "--model", "model", "--adapter", deep, "--input-ids", "1"}, folder.path());
+    expect_bad_input(o, {"adapter_model.safetensors: made for another base; tensors ", "lora_A", " more"});
+    EXPECT_LT(o.err.size(), 300u) << o.err;
+  }
+}
+
 // must-not-happen 12: a module that is not there is an error with the nearest name and the full list.
 INSTANTIATE_TEST_SUITE_P(
     Adapters, BadInput,

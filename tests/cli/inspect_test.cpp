@@ -88,10 +88,29 @@ TEST(Inspect, AnAdapterThatChangesNothing) {
   const TemporaryFolder folder;
   copy_fixture("qwen3_lora", folder.path());
   edit(folder / "exp.yaml", "init_from: adapter_init", "peft_type: LORA");
-  expect_success(
+  constexpr const char* kWarning = "warning: the adapter";
+  const Outcome untrained =
       ftengine({"run", "exp.yaml", "--set", "training.max_steps=1", "--set", "training.learning_rate=0"},
-               folder.path()));
+               folder.path());
+  expect_success(untrained);
+  EXPECT_NE(untrained.err.find("warning: the adapter changes nothing"), std::string::npos) << untrained.err;
   EXPECT_EQ(inspect(folder / "out")["changes_the_base"], false);
+  const std::vector<std::string> generate = {"generate",    "--model", "model",
+                                             "--input-ids", "1,2",     "--adapter"};
+  const auto answer = [&](const std::string& adapter) {
+    std::vector<std::string> arguments = generate;
+    arguments.push_back(adapter);
+    const Outcome o = ftengine(arguments, folder.path());
+    expect_success(o);
+    return o.err;
+  };
+  EXPECT_NE(answer("out").find("warning: the adapter out changes nothing"), std::string::npos);
+  const Outcome trained =
+      ftengine({"run", "exp.yaml", "--set", "training.max_steps=2", "--set", "training.output_dir=trained"},
+               folder.path());
+  expect_success(trained);
+  EXPECT_EQ(trained.err.find(kWarning), std::string::npos) << trained.err;
+  EXPECT_EQ(answer("trained").find(kWarning), std::string::npos);
   const Outcome merged =
       ftengine({"merge", "--model", "model", "--adapter", "out", "--out", "m"}, folder.path());
   expect_success(merged);

@@ -63,6 +63,10 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Merge,
                                          "llama_save_head_untied", "llama_lora_on_tied_head",
                                          "qwen2_bias_all", "qwen2_tied", "qwen3_lora"));
 
+INSTANTIATE_TEST_SUITE_P(FactorsBiasesNorms, Merge,
+                         testing::Values("gpt2_ia3", "llama_ia3_feedforward", "qwen3_ia3_odd", "gpt2_bitfit",
+                                         "qwen2_bitfit", "gpt2_ln_tuning", "llama_ln_tuning"));
+
 struct Tie {
   const char* name;
   bool base, merged;
@@ -104,6 +108,64 @@ TEST(MergeTrained, ACopyOfTheEmbeddingAloneUntiesToo) {
                                  base.bytes(*base.find("model.embed_tokens.weight"))));
   EXPECT_FALSE(std::ranges::equal(merged.bytes(*merged.find("model.embed_tokens.weight")),
                                   base.bytes(*base.find("model.embed_tokens.weight"))));
+}
+
+/// "N prompt tokens" of a report of `generate`.
+int prompt_tokens(const std::vector<std::string>& model, const fs::path& folder) {
+  std::vector<std::string> arguments = {"generate", "--prompt", "one", "--max-new-tokens", "1"};
+  arguments.insert(arguments.end(), model.begin(), model.end());
+  const Outcome o = ftengine(arguments, folder);
+  expect_success(o);
+  const size_t end = o.err.find(" prompt tokens"), begin = o.err.rfind('\n', end) + 1;
+  EXPECT_NE(end, std::string::npos) << o.err;
+  return end == std::string::npos ? -1 : std::stoi(o.err.substr(begin, end - begin));
+}
+
+// must-not-happen 6: who asks the merged model, or one that was trained whole, asks as it was trained.
+TEST(MergeTrained, TheTemplateAndEndTokensGoWithTheModel) {
+  const TemporaryFolder folder;
+  expect_success(ftengine({"make-tiny-model", "model"}, folder.path()));
+  write_bytes(folder / "train.jsonl", "{\"prompt\": \"one\", \"completion\": \"eins\"}\n");
+  const auto experiment = [&](const std::string& adapter, const std::string& out) {
+    write_bytes(folder / (out + ".yaml"),
+                "model: {path: model}\nadapter: " + adapter +
+                    "\ndata:\n  train: {path: train.jsonl, format: prompt_completion}\n"
+                    "  template: {prompt: 'In German please, and in one word only: {instruction} = ', "
+                    "completion_suffix: '.'}\n"
+                    "training: {output_dir: " +
+                    out + ", max_steps: 2, save_strategy: 'no'}\n");
+    expect_success(ftengine({"run", out + ".yaml"}, folder.path()));
+  };
+  experiment("{peft_type: LORA, r: 2}", "out");
+  experiment("{peft_type: NONE}", "whole");
+  expect_success(
+      ftengine({"merge", "--model", "model", "--adapter", "out", "--out", "merged"}, folder.path()));
+  const int trained = prompt_tokens({"--model", "model", "--adapter", "out"}, folder.path());
+  EXPECT_GT(trained, 40);
+  EXPECT_EQ(prompt_tokens({"--model", "merged"}, folder.path()), trained);
+  EXPECT_EQ(prompt_tokens({"--model", "whole"}, folder.path()), trained);
+  EXPECT_LT(prompt_tokens({"--model", "merged", "--template", "none"}, folder.path()), 10);
+  fs::remove(folder / "merged/ftengine.json");
+  EXPECT_NE(prompt_tokens({"--model", "merged"}, folder.path()), trained);
+}
+
+TEST(MergeTrained, RecordedEndTokensEndAnAnswer) {
+  const TemporaryFolder folder;
+  copy_fixture("qwen3_lora", folder.path());
+  for (const bool adapted : {false, true}) {
+    std::vector<std::string> generate = {"generate", "--model",          "model", "--input-ids",
+                                         "5,6,7",    "--max-new-tokens", "8",     "--output-ids"};
+    if (adapted) generate.insert(generate.end(), {"--adapter", "adapter_init"});
+    const fs::path home = folder / (adapted ? "adapter_init" : "model");
+    const std::string all = ftengine(generate, folder.path()).out;
+    const std::string first = all.substr(0, all.find(','));
+    ASSERT_GT(std::count(all.begin(), all.end(), ','), 1) << all;
+    write_bytes(home / "ftengine.json", "{\"stop_ids\": [" + first + "]}");
+    EXPECT_EQ(ftengine(generate, folder.path()).out, first + "\n");
+    write_bytes(home / "ftengine.json", "{\"stop_ids\": [-1]}");
+    expect_bad_input(ftengine(generate, folder.path()), {"ftengine.json", "stop_ids", "-1"});
+    fs::remove(home / "ftengine.json");
+  }
 }
 
 TEST(MergeTypes, OutputTypeIsTheBasesOwnUnlessAsked) {

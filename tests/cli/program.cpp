@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <sstream>
 
@@ -19,7 +20,8 @@ int open_for_output(const fs::path& file) {
 
 }  // namespace
 
-Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& folder) {
+Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& folder,
+                 const Hardship& hardship) {
   const TemporaryFolder outputs;  // files, so that no pipe can fill up
   const fs::path out = outputs / "out", err = outputs / "err";
   const std::string program = std::string(FT_BINARY_DIR) + "/ftengine";
@@ -32,11 +34,23 @@ Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& fold
   if (child == 0) {
     ::dup2(open_for_output(out), STDOUT_FILENO);
     ::dup2(open_for_output(err), STDERR_FILENO);
+    const rlimit limit{hardship.most_bytes.value_or(RLIM_INFINITY), RLIM_INFINITY};
+    if (hardship.most_bytes && ::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(126);
     if (!folder.empty() && ::chdir(folder.c_str()) != 0) ::_exit(126);
     ::execv(program.c_str(), argv.data());
     ::_exit(127);
   }
   int status = 0;
+  for (std::error_code none; !hardship.interrupt_when.empty();) {
+    siginfo_t ended{};
+    ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (ended.si_pid == child) break;
+    if (const auto size = fs::file_size(hardship.interrupt_when, none); !none && size > 0) {
+      ::kill(child, SIGINT);
+      break;
+    }
+    ::usleep(1000);
+  }
   rusage usage{};
   EXPECT_EQ(::wait4(child, &status, 0, &usage), child);
   Outcome o;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,15 @@ struct Outcome {
   int64_t peak_bytes = 0;  // resident
 };
 
+/// What a run has to live with.
+struct Hardship {
+  std::optional<uint64_t> most_bytes = {};  // no file may grow beyond that: like a disk that fills up
+  fs::path interrupt_when = {};             // SIGINT once this file has something in it
+};
+
 /// Runs ftengine with `arguments` in `folder` (empty: where the test runs) and waits for its end.
-Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& folder = {});
+Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& folder = {},
+                 const Hardship& hardship = {});
 
 /// An empty folder that goes away with the object.
 class TemporaryFolder {

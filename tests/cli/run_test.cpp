@@ -1,6 +1,7 @@
 // `ftengine run` from a YAML to the files of an output folder, on fixtures whose losses Transformers and PEFT
 // computed.
 #include <cmath>
+#include <sstream>
 
 #include "tests/cli/program.h"
 
@@ -118,6 +119,52 @@ TEST(RunOutput, AFolderThatHoldsARunIsLeftAlone) {
       ftengine({"run", "exp.yaml", "--overwrite", "--set", "training.max_steps=3"}, folder.path()));
   EXPECT_NE(read_bytes(folder / "out/adapter_model.safetensors"), before);
   EXPECT_FALSE(fs::exists(folder / "out/checkpoint-2"));
+}
+
+TEST(RunResume, EveryChangedSettingIsListed) {
+  const TemporaryFolder folder;
+  copy_fixture("qwen3_lora", folder.path());
+  std::vector<std::string> run = {"run", "exp.yaml", "--set", "training.max_steps=2"};
+  expect_success(ftengine(run, folder.path()));
+  const auto lines = [&](const std::vector<std::string>& changes) {
+    std::vector<std::string> arguments = run;
+    arguments.push_back("--resume");
+    for (const std::string& c : changes) arguments.insert(arguments.end(), {"--set", c});
+    const Outcome o = ftengine(arguments, folder.path());
+    EXPECT_EQ(o.code, 2) << o.err;
+    std::vector<std::string> all;
+    std::istringstream text(o.err);
+    for (std::string line; std::getline(text, line);)
+      if (!all.empty() || line.starts_with("error: ")) all.push_back(line);
+    return all;
+  };
+  const auto two = lines({"training.learning_rate=0.5", "training.seed=7", "training.logging_steps=2"});
+  ASSERT_EQ(two.size(), 3u);
+  EXPECT_NE(two[0].find("the configuration has changed"), std::string::npos) << two[0];
+  EXPECT_TRUE(two[1].starts_with("  training.learning_rate: the number ")) << two[1];
+  EXPECT_TRUE(two[1].ends_with(" then, the number 0.5 now")) << two[1];
+  EXPECT_EQ(two[2], "  training.seed: the number 42 then, the number 7 now");
+
+  const auto many = lines(
+      {"training.learning_rate=0.5", "training.seed=7", "training.adam_beta1=0.5", "training.adam_beta2=0.5",
+       "training.adam_epsilon=0.5", "training.weight_decay=0.5", "training.max_grad_norm=0.5",
+       "training.per_device_train_batch_size=7", "training.gradient_accumulation_steps=7",
+       "training.lr_scheduler_type=cosine", "training.gradient_checkpointing=true", "data.shuffle=true"});
+  ASSERT_EQ(many.size(), 12u);
+  EXPECT_EQ(many.back(), "  … and 2 more");
+}
+
+TEST(RunOutput, IsNamedSoThatItCanBeFound) {
+  const TemporaryFolder folder;
+  copy_fixture("qwen3_lora", folder / "exp");
+  fs::create_directories(folder / "else/where");
+  const Outcome inside = ftengine({"run", "exp.yaml", "--set", "training.max_steps=1"}, folder / "exp");
+  EXPECT_NE(inside.err.find("\nadapter: out\n"), std::string::npos) << inside.err;
+  const Outcome outside = ftengine(
+      {"run", "../../exp/exp.yaml", "--overwrite", "--set", "training.max_steps=1"}, folder / "else/where");
+  EXPECT_NE(outside.err.find("\nadapter: " + fs::canonical(folder / "exp/out").string() + "\n"),
+            std::string::npos)
+      << outside.err;
 }
 
 TEST(RunOutput, ADryRunWritesNothing) {

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -213,6 +215,39 @@ TEST(AtomicFolder, NeverReplacesAFileOrALink) {
   }
   EXPECT_EQ(read_bytes(folder / "late"), "precious");
   EXPECT_EQ(folder.entries(), 4u);
+}
+
+TEST(StrayNeighbours, OfDeadProcessesGoAndNothingElse) {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);  // a number that no process has now
+  const auto stray = [](const std::string& name, pid_t process) {
+    return fmt::format(".{}.tmp-{}-0", name, process);
+  };
+  write_bytes(folder / stray("metrics.jsonl", child), "half");
+  write_bytes(folder / stray("earlier", ::getpid()), "of a process that had our number");
+  fs::create_directories(folder / stray("checkpoint-4", child) / "sub");
+  write_bytes(folder / stray("checkpoint-4", child) / "sub/b", "half");
+  fs::create_directory(folder / "precious");
+  write_bytes(folder / "precious/a", "precious");
+  fs::create_directory_symlink(folder / "precious", folder / stray("link", child));
+
+  const std::vector<std::string> kept = {stray("writing", ::getppid()),  // alive
+                                         stray("root", 1),  // alive, whether or not it may be signalled
+                                         fmt::format("visible.tmp-{}-0", child),
+                                         fmt::format(".name.tmp-{}", child),
+                                         fmt::format(".name.tmp-{}-x", child),
+                                         fmt::format(".tmp-{}-0", child),  // of no name
+                                         ".name.tmp--5-0",
+                                         ".name.tmp-99999999999999999999-0",
+                                         ".name.tmp-x-0"};
+  for (const std::string& name : kept) write_bytes(folder / name, "kept");
+  EXPECT_EQ(remove_stray_neighbours(folder.path()), 4);
+  for (const std::string& name : kept) EXPECT_TRUE(fs::exists(folder / name)) << name;
+  EXPECT_EQ(read_bytes(folder / "precious/a"), "precious");
+  EXPECT_EQ(folder.entries(), kept.size() + 1);
+  EXPECT_EQ(remove_stray_neighbours(folder / "nowhere"), 0);
 }
 
 }  // namespace

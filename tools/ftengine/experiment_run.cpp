@@ -1,6 +1,5 @@
 #include "tools/ftengine/experiment_run.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <optional>
 
@@ -10,12 +9,14 @@
 #include "engine/config/yaml.h"
 #include "engine/data/open_tokenizer.h"
 #include "engine/generate/text.h"
-#include "engine/io/json.h"
+#include "engine/io/atomic_file.h"
 #include "engine/io/text_file.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/trainer.h"
 #include "tools/ftengine/output_dir.h"
+#include "tools/ftengine/run_files.h"
 #include "tools/ftengine/run_report.h"
+#include "tools/ftengine/run_samples.h"
 #include "tools/ftengine/session.h"
 #include "tools/ftengine/version.h"
 
@@ -33,6 +34,15 @@ class ExperimentRun {
         session_(e_.device, options.threads) {}
 
   int run() {
+    try {
+      return train_and_save();
+    } catch (const WriteError& e) {
+      explain(e, e_.training.output_dir);
+    }
+  }
+
+ private:
+  int train_and_save() {
     refuse_unsupported();
     check_adapters();
     const TrainingSection& t = e_.training;
@@ -42,38 +52,45 @@ class ExperimentRun {
     open_model();
     open_data();
     attach_adapter();
+    check_disk(subject(), checkpoint, options_.overwrite && !options_.resume);
     print_start(subject());
     if (options_.dry_run) return 0;
     make_resolved();
-    if (checkpoint.empty()) write_text_file(t.output_dir / "resolved.yaml", to_yaml(resolved_));
-
-    const std::vector<std::string> before =
-        checkpoint.empty() ? samples("before training") : std::vector<std::string>();
-    TrainJob job{.experiment = e_,
-                 .resolved = resolved_,
-                 .model = *loaded_.model,
-                 .trainables = adapter_->trainables(),
-                 .train = train_,
-                 .eval = eval_sets(),
-                 .learning_rate = learning_rate_,
-                 .weights = {[this](const std::filesystem::path& f) { save_weights(f); },
-                             [this](const std::filesystem::path& f) { load_weights(f); }},
-                 .base_fingerprint = loaded_.fingerprint,
-                 .resume_from = checkpoint,
-                 .interrupted = options_.interrupted};
-    const TrainResult result = train(job, session_.stream(), compute());
+    if (template_)
+      for (const std::string& p : e_.generation.prompts) samples_.push_back({.prompt = p});
+    if (checkpoint.empty()) {
+      if (options_.overwrite) output->clear();
+      write_text_file(t.output_dir / "resolved.yaml", to_yaml(resolved_));
+      ask("before training", &SampleAnswers::before);
+    } else {
+      recall_samples(t.output_dir, samples_);
+    }
+    TrainJob job{
+        .experiment = e_,
+        .resolved = resolved_,
+        .model = *loaded_.model,
+        .trainables = adapter_->trainables(),
+        .train = train_,
+        .eval = eval_sets(),
+        .learning_rate = learning_rate_,
+        .weights = {[this](const std::filesystem::path& f) { save_weights(subject(), f); },
+                    [this](const std::filesystem::path& f) { load_weights(subject(), f, session_.host()); }},
+        .base_fingerprint = loaded_.fingerprint,
+        .resume_from = checkpoint,
+        .interrupted = options_.interrupted};
+    TrainResult result = train(job, session_.stream(), compute());
     if (result.interrupted) {
+      report(result);
       fmt::print(stderr, "interrupted after step {}; saved {}\ngo on with: ftengine run {} --resume\n",
                  result.steps, result.checkpoint.string(), options_.yaml.string());
       return 130;
     }
-    save_weights(t.output_dir);
-    save_companions(t.output_dir);
-    finish(result, before);
+    save_weights(subject(), t.output_dir);
+    save_companions(subject(), tokenizer_.get(), t.output_dir);
+    finish(result);
     return 0;
   }
 
- private:
   void refuse_unsupported() const {
     if (e_.model.task_type != TaskType::causal_lm)
       bad_input("{}: model.task_type: {} is not supported; use CAUSAL_LM", e_.yaml.string(),
@@ -86,6 +103,10 @@ class ExperimentRun {
     if (e_.training.fp16) bad_input("{}: training.fp16 is not supported; use bf16 on CUDA", e_.yaml.string());
     if (e_.training.bf16 && session_.device() == Device())
       bad_input("{}: training.bf16 is for CUDA; the CPU computes in float32", e_.yaml.string());
+    std::error_code none;
+    if (std::filesystem::equivalent(e_.model.path, e_.training.output_dir, none) && !none)
+      bad_input("{}: training.output_dir is the folder of the model itself; choose another one",
+                e_.yaml.string());
     if (e_.training.loraplus_lr_ratio)
       bad_input("{}: training.loraplus_lr_ratio is not supported", e_.yaml.string());
   }
@@ -174,7 +195,7 @@ class ExperimentRun {
   }
 
   RunSubject subject() const {
-    return {e_, loaded_, *adapter_, template_.get(), train_, evals_, session_.threads()};
+    return {e_, loaded_, *adapter_, template_.get(), train_, evals_, session_.describe()};
   }
 
   bool full() const { return adapter_->peft_type() == "NONE"; }
@@ -211,78 +232,49 @@ class ExperimentRun {
     return sets;
   }
 
-  void save_weights(const std::filesystem::path& folder) {
-    if (full()) {
-      save_model(*loaded_.model, folder, DType::f32, loaded_.model->facts().tied,
-                 [](const Slot& s) { return to_plain(*s.parameter); });
-      return;
-    }
-    nlohmann::ordered_json rendering;
-    if (template_) {
-      rendering["template"] = e_.data.prompt_template.is_null() ? nlohmann::ordered_json(template_->name())
-                                                                : to_json(e_.data.prompt_template);
-      rendering["stop_ids"] =
-          std::vector<int32_t>(template_->stop_ids().begin(), template_->stop_ids().end());
-    }
-    save_adapter(*adapter_, folder, {e_.model.path.string(), loaded_.fingerprint, rendering});
-  }
-
-  void load_weights(const std::filesystem::path& folder) {
-    if (full())
-      reload_model(*loaded_.model, folder, session_.host());
-    else
-      load_adapter_tensors(*adapter_, folder / "adapter_model.safetensors");
-  }
-
-  // What makes the folder serve alone with its base: the tokenizer, and how to generate.
-  void save_companions(const std::filesystem::path& folder) const {
-    if (tokenizer_ && e_.model.is_gguf()) tokenizer_->write_tokenizer_json(folder);
-    if (e_.model.is_gguf()) return;
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                             "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json"})
-      if (std::filesystem::exists(e_.model.path / name))
-        write_text_file(folder / name, read_text_file(e_.model.path / name));
-  }
-
-  std::vector<std::string> samples(const std::string& when) {
-    if (e_.generation.prompts.empty() || !template_) return {};
+  // Answers every prompt of the configuration into one side of samples.jsonl.
+  void ask(const std::string& when, std::optional<std::string> SampleAnswers::*side) {
+    if (samples_.empty()) return;
     std::vector<std::vector<int32_t>> prompts;
-    for (const std::string& p : e_.generation.prompts)
+    for (const SampleAnswers& s : samples_)
       prompts.push_back(template_->render_prompt(
-          {.system = e_.generation.system.value_or(""), .instruction = p, .input = "", .output = ""}));
+          {.system = e_.generation.system.value_or(""), .instruction = s.prompt, .input = "", .output = ""}));
     const GenerationOptions options = resolve_generation(
         e_.generation, e_.model.is_gguf() ? FolderGeneration{} : read_folder_generation(e_.model.path),
         template_->stop_ids());
     fmt::print(stderr, "samples  {} answers {} ...\n", prompts.size(), when);
-    std::vector<std::string> texts;
-    for (const Answer& a :
-         generate_text(*loaded_.model, session_.stream(), compute(), tokenizer_, prompts, options))
-      texts.push_back(a.text);
-    return texts;
+    const std::vector<Answer> answers =
+        generate_text(*loaded_.model, session_.stream(), compute(), tokenizer_, prompts, options);
+    for (size_t i = 0; i < answers.size(); ++i) samples_[i].*side = answers[i].text;
+    write_samples(e_.training.output_dir, samples_);
   }
 
-  void finish(const TrainResult& result, const std::vector<std::string>& before) {
-    std::vector<std::pair<std::string, double>> evals = result.last_eval;
+  void finish(TrainResult& result) {
     if (result.last_eval_step != result.steps) {
-      evals.clear();
+      result.last_eval.clear();
       for (const EvalSet& s : eval_sets())
-        evals.emplace_back(s.metric, evaluate(*loaded_.model, session_.stream(), compute(), *s.data));
+        result.last_eval.emplace_back(s.metric,
+                                      evaluate(*loaded_.model, session_.stream(), compute(), *s.data));
     }
-    const std::vector<std::string> after = samples("after training");
-    for (size_t i = 0; i < after.size(); ++i) {
-      fmt::print("\n? {}\n", e_.generation.prompts[i]);
-      if (i < before.size()) fmt::print("  before: {}\n", one_line(before[i]));
-      fmt::print("  after:  {}\n", one_line(after[i]));
-    }
-    if (!after.empty()) fmt::print("\n");
-    for (const auto& [metric, value] : evals) fmt::print("{} {:.4f}\n", metric, value);
+    ask("after training", &SampleAnswers::after);
+    print_samples(samples_);
+    for (const auto& [metric, value] : result.last_eval) fmt::print("{} {:.4f}\n", metric, value);
     std::fflush(stdout);
+    report(result);
     print_end(subject(), result);
+    if (!full() && changes_nothing(e_.training.output_dir))
+      fmt::print(stderr,
+                 "warning: the adapter changes nothing: training left it as it began; look at "
+                 "training.learning_rate and at the losses\n");
   }
 
-  static std::string one_line(std::string text) {
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    return text;
+  // The run's result does not hang on its report.
+  void report(const TrainResult& result) const {
+    try {
+      write_report(subject(), result, samples_, to_yaml(resolved_));
+    } catch (const WriteError& e) {
+      fmt::print(stderr, "warning: {}; everything else is written\n", e.what());
+    }
   }
 
   const RunOptions& options_;
@@ -296,6 +288,7 @@ class ExperimentRun {
   double learning_rate_ = 0;
   Dataset train_;
   std::vector<std::pair<std::string, Dataset>> evals_;
+  std::vector<SampleAnswers> samples_;
   ConfigNode resolved_;
 };
 

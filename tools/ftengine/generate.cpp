@@ -31,6 +31,7 @@ struct Args {
   GenerationSection generation;
   bool output_ids = false;
   int threads = 0;
+  std::string device = "auto";
 };
 
 /// What answers prompts.
@@ -42,7 +43,7 @@ struct Responder {
   std::shared_ptr<const Template> prompt_template;  // null: prompts are taken as they are
   GenerationOptions options;
 
-  explicit Responder(int threads) : session("auto", threads) {}
+  Responder(const std::string& device, int threads) : session(device, threads) {}
 };
 
 void write_out(std::string_view text) {
@@ -72,7 +73,15 @@ bool has_text(const fs::path& file) {
   return false;
 }
 
-void open_text(Responder& r, const Args& args, const fs::path& adapter) {
+/// How the adapter was trained, else how the model was: a merged one says so itself.
+RecordedText recorded(const Args& args, const fs::path& adapter) {
+  RecordedText text = recorded_text(adapter);
+  if (text.prompt_template.is_null() && text.stop_ids.empty() && fs::is_directory(args.model))
+    text = recorded_text(args.model);
+  return text;
+}
+
+void open_text(Responder& r, const Args& args, const fs::path& adapter, const RecordedText& trained) {
   const bool named = args.prompt_template && *args.prompt_template != "none";
   const bool text = named || args.prompt || (args.file && has_text(*args.file));
   const fs::path& home = !adapter.empty() && has_tokenizer(adapter) ? adapter : args.model;
@@ -86,23 +95,21 @@ void open_text(Responder& r, const Args& args, const fs::path& adapter) {
     }
   }
   if (text && args.prompt_template != "none")
-    r.prompt_template = open_template(args.prompt_template ? ConfigNode(*args.prompt_template)
-                                      : adapter.empty()    ? ConfigNode()
-                                                           : recorded_template(adapter),
-                                      r.tokenizer);
+    r.prompt_template = open_template(
+        args.prompt_template ? ConfigNode(*args.prompt_template) : trained.prompt_template, r.tokenizer);
   if (args.generation.system && !r.prompt_template)
     bad_input(
         "--system: a system message needs a template and a prompt that is text; write it into the prompt");
 }
 
-void settle_options(Responder& r, const Args& args, const fs::path& adapter) {
+void settle_options(Responder& r, const Args& args, const fs::path& adapter, const RecordedText& trained) {
   std::error_code ignored;
   const bool own = !adapter.empty() && fs::exists(adapter / "generation_config.json", ignored);
   FolderGeneration folder = read_folder_generation(own ? adapter : args.model);
-  std::vector<int32_t> ends;
+  std::vector<int32_t> ends = trained.stop_ids;
   if (r.prompt_template)
-    ends.assign(r.prompt_template->stop_ids().begin(), r.prompt_template->stop_ids().end());
-  else if (folder.stop_ids.empty() && r.tokenizer && r.tokenizer->eos_id())
+    ends.insert(ends.end(), r.prompt_template->stop_ids().begin(), r.prompt_template->stop_ids().end());
+  else if (ends.empty() && folder.stop_ids.empty() && r.tokenizer && r.tokenizer->eos_id())
     ends = {*r.tokenizer->eos_id()};
   r.options = resolve_generation(args.generation, folder, ends, "generate");
   if (!r.options.stop.empty() && !r.tokenizer)
@@ -210,13 +217,18 @@ void run(const Args& args) {
   if (!fs::exists(args.model, ignored))
     bad_input("{}: no such model; give a Hugging Face folder or a .gguf file", args.model.string());
   const fs::path adapter = args.adapters.empty() ? fs::path() : args.adapters.front();
-  const ModelLoadOptions load{.storage = storage(args)};
-  Responder r(args.threads);
-  open_text(r, args, adapter);
-  settle_options(r, args, adapter);
+  Responder r(args.device, args.threads);
+  const ModelLoadOptions load{.storage = storage(args), .device = r.session.device()};
+  const RecordedText trained = recorded(args, adapter);
+  open_text(r, args, adapter, trained);
+  settle_options(r, args, adapter, trained);
   r.loaded = load_model(args.model, load, r.session.host());
   if (!adapter.empty())
-    r.adapter = load_adapter(adapter, *r.loaded.model, r.loaded.fingerprint, {.where = adapter.string()});
+    r.adapter = load_adapter(adapter, *r.loaded.model, r.loaded.fingerprint,
+                             {.device = r.session.device(), .where = adapter.string()});
+  if (!adapter.empty() && changes_nothing(adapter))
+    fmt::print(stderr, "warning: the adapter {} changes nothing: the answers are the base's own\n",
+               adapter.string());
   if (args.file) return answer_file(r, args);
   answer_one(r, args,
              args.prompt ? prompt_ids(r, {.system = args.generation.system.value_or(""),
@@ -260,6 +272,7 @@ void register_generate(CLI::App& app) {
   c->add_option("--stop", g.stop, "a text that ends the answer; may be repeated")->allow_extra_args(false);
   c->add_flag("--output-ids", args->output_ids, "print the new ids, comma separated, instead of text");
   c->add_option("--dtype", args->dtype, "storage of the weights: float32, bfloat16, float16");
+  c->add_option("--device", args->device, "auto, cpu, cuda, cuda:N or cuda-sim");
   c->add_option("--threads", args->threads, "default: FT_NUM_THREADS, else the processors there are")
       ->check(CLI::Range(1, 1024));
   c->callback([args] { run(*args); });

@@ -60,7 +60,7 @@ bool describe_path(const fs::path& path, Report& report) {
 
 /// Loads the base and hangs the adapter into it, strictly. Returns why it does not fit, or "".
 std::string why_not(const Args& args) {
-  Session session("auto", args.threads);
+  Session session("cpu", args.threads);
   // Half the memory; neither shapes nor the fingerprint depend on the storage.
   LoadedModel base = load_model(*args.model, {.storage = DType::bf16}, session.host());
   try {

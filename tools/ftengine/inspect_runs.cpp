@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 
+#include "adapters/files.h"
 #include "engine/io/json.h"
 #include "engine/io/safetensors.h"
 #include "engine/train/checkpoint.h"
@@ -19,6 +20,8 @@ constexpr const char* kSummary[] = {"r",
                                     "lora_dropout",
                                     "target_modules",
                                     "exclude_modules",
+                                    "feedforward_modules",
+                                    "bias_names",
                                     "bias",
                                     "use_rslora",
                                     "modules_to_save",
@@ -32,22 +35,12 @@ bool says_something(const Json& v) {
            ((v.is_array() || v.is_object()) && v.empty()));
 }
 
-struct Contents {
-  bool finite = true;
-  bool has_b = false, all_b_zero = true;  // lora_B: zero ones change nothing
-};
-
-Contents read_contents(const SafetensorsFile& file) {
-  Contents c;
-  for (const TensorInfo& t : file.tensors()) {
+bool all_finite(const SafetensorsFile& file) {
+  return std::all_of(file.tensors().begin(), file.tensors().end(), [&](const TensorInfo& t) {
     std::vector<float> values(static_cast<size_t>(element_count(t)));
     file.read_all(t, values.data());
-    c.finite &= std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-    if (t.name.find("lora_B") == std::string::npos) continue;
-    c.has_b = true;
-    c.all_b_zero &= std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
-  }
-  return c;
+    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+  });
 }
 
 /// The last row of metrics.jsonl that has `key`.
@@ -81,10 +74,19 @@ void describe_adapter(const fs::path& folder, Report& report) {
              fmt::format("{} stored in {} tensors", with_commas(stored), file.tensors().size()));
   report.add("types", type_counts(file.tensors()), type_mix(type_counts(file.tensors())));
   report.add("bytes", bytes, human_bytes(static_cast<double>(bytes)));
-  const Contents c = read_contents(file);
-  if (!c.finite) report.add("finite", false, "no: some values are infinite or NaN");
-  if (c.has_b)
-    report.add("changes_the_base", !c.all_b_zero, c.all_b_zero ? "no: every lora_B is zero" : "yes");
+  if (!all_finite(file)) report.add("finite", false, "no: some values are infinite or NaN");
+  const auto holds = [&](std::string_view part) {
+    return std::any_of(file.tensors().begin(), file.tensors().end(),
+                       [&](const TensorInfo& t) { return t.name.find(part) != std::string::npos; });
+  };
+  const bool pairs = holds("lora_B");
+  if (pairs || holds(".ia3_l")) {  // of others only the base could tell
+    const bool nothing = changes_nothing(folder);
+    report.add("changes_the_base", !nothing,
+               !nothing ? "yes"
+               : pairs  ? "no: every lora_B is zero"
+                        : "no: every ia3_l is one");
+  }
   if (fs::exists(folder / "ftengine.json")) {
     const Json origin = read_json_file(folder / "ftengine.json");
     for (const char* key : {"base_fingerprint", "template", "stop_ids"})

@@ -4,6 +4,7 @@
 
 #include "adapters/registry.h"
 #include "engine/config/experiment.h"
+#include "engine/core/stream.h"
 #include "engine/data/template.h"
 #include "engine/io/gguf_quants.h"
 #include "models/family.h"
@@ -40,7 +41,11 @@ void list_all() {
   fmt::print("\ndata formats (data.*.format; one JSON object a line)\n");
   for (const Format& f : kFormats) row(f.name, f.row);
   fmt::print("\ndevices (device)\n");
-  row("cpu", "float32 arithmetic; frozen weights as float32, bfloat16 or float16");
+  for (const std::string& name : device_names())
+    row(name, name == "cpu" ? "float32 arithmetic; frozen weights as float32, bfloat16 or float16"
+              : name == "cuda"
+                  ? "float32, or bfloat16 activations with training.bf16: true; cuda:N names one of several"
+                  : "the CUDA kernels, executed by an interpreter of their PTX: for tests, slow");
   fmt::print("\nkeys of exp.yaml with their defaults (adapter: see each method)\n{}", defaults_text());
 }
 

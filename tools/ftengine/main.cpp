@@ -1,6 +1,7 @@
 // ftengine: parameter-efficient fine-tuning from a YAML file.
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <cstdio>
 
 #include "engine/core/check.h"
@@ -12,6 +13,8 @@ int exit_code = 0;
 }
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a limit of file size is an error like a full disk, not the end of the process
   CLI::App app(
       "Fine-tunes transformer language models parameter-efficiently, on the CPU, from a YAML file.\n"
       "Start with `ftengine run exp.yaml`; `ftengine COMMAND --help` explains each command.",

@@ -144,7 +144,7 @@ void run(const Args& args) {
   check_inputs(args);
   check_replaceable(args.out, args.overwrite, {args.model, args.adapter});
   const OutputType type = output_type(args);
-  Session session("auto", args.threads);
+  Session session("cpu", args.threads);
   Stream& stream = session.stream();
 
   LoadedModel base = load_model(args.model, {.storage = DType::f32}, session.host());

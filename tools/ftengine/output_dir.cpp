@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "engine/core/check.h"
+#include "engine/io/atomic_file.h"
 #include "engine/train/checkpoint.h"
+#include "engine/train/tensorboard.h"
 
 namespace ft {
 namespace {
@@ -17,12 +19,25 @@ namespace {
 constexpr const char* kFiles[] = {
     "metrics.jsonl",  "resolved.yaml",         "adapter_config.json", "adapter_model.safetensors",
     "ftengine.json",  "model.safetensors",     "config.json",         "generation_config.json",
-    "tokenizer.json", "tokenizer_config.json", "samples.jsonl"};
+    "tokenizer.json", "tokenizer_config.json", "samples.jsonl",       "report.html"};
 
 bool holds_run(const std::filesystem::path& path) {
   for (const char* name : {"metrics.jsonl", "resolved.yaml", "adapter_config.json"})
     if (std::filesystem::exists(path / name)) return true;
   return !list_checkpoints(path).empty();
+}
+
+/// Files and folders that a run has written in `path`; none if there was no run: a file of such a name is
+/// then somebody else's.
+std::vector<std::filesystem::path> of_a_run(const std::filesystem::path& path) {
+  if (!holds_run(path)) return {};
+  std::vector<std::filesystem::path> all = list_checkpoints(path);
+  std::error_code error;
+  for (const char* name : kFiles)
+    if (std::filesystem::exists(path / name, error)) all.push_back(path / name);
+  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
+    if (is_event_file(it->path())) all.push_back(it->path());
+  return all;
 }
 
 }  // namespace
@@ -41,21 +56,43 @@ OutputDir::OutputDir(const std::filesystem::path& path, bool resume, bool overwr
     bad_input("training.output_dir: another run is writing {}; wait for it or choose another folder",
               path.string());
   }
-  if (resume) return;
-  if (!holds_run(path)) return;
-  if (!overwrite) {
+  if (!resume && !overwrite && holds_run(path)) {
     close(lock_);
     bad_input(
         "training.output_dir: {} already holds a run; add --resume to go on, --overwrite to replace it, or "
         "choose another folder",
         path.string());
   }
-  for (const std::filesystem::path& c : list_checkpoints(path)) std::filesystem::remove_all(c, error);
-  for (const char* name : kFiles) std::filesystem::remove(path / name, error);
+  remove_stray_neighbours(path);
+  for (const std::filesystem::path& c : list_checkpoints(path)) remove_stray_neighbours(c);
 }
 
 OutputDir::~OutputDir() {
   if (lock_ >= 0) close(lock_);
+}
+
+void OutputDir::clear() {
+  std::error_code error;
+  for (const std::filesystem::path& p : of_a_run(path_)) {
+    std::filesystem::remove_all(p, error);
+    if (error) bad_input("training.output_dir: cannot remove {}: {}", p.string(), error.message());
+  }
+}
+
+double clearable_bytes(const std::filesystem::path& output_dir) {
+  namespace fs = std::filesystem;
+  double bytes = 0;
+  std::error_code error;
+  const auto add = [&](const fs::path& file) {
+    const auto size = fs::is_regular_file(fs::symlink_status(file, error)) ? fs::file_size(file, error) : 0;
+    if (!error) bytes += static_cast<double>(size);
+  };
+  for (const fs::path& p : of_a_run(output_dir)) {
+    add(p);
+    for (fs::recursive_directory_iterator it(p, error), end; !error && it != end; it.increment(error))
+      add(it->path());
+  }
+  return bytes;
 }
 
 }  // namespace ft

@@ -3,6 +3,8 @@
 #include "engine/config/fields.h"
 #include "engine/config/json.h"
 #include "engine/io/json.h"
+#include "engine/io/printable.h"
+#include "engine/train/checkpoint.h"
 
 namespace ft {
 namespace {
@@ -21,6 +23,11 @@ Session::Session(const std::string& device, int threads)
     : pool_(threads > 0 ? threads : ThreadPool::default_threads()),
       host_(pool_),
       stream_(make_stream(device, host_)) {}
+
+std::string Session::describe() const {
+  if (device() == Device()) return fmt::format("cpu ({}, {} threads)", instruction_set(), threads());
+  return fmt::format("{} ({})", device_names().back(), cuda_description());
+}
 
 std::shared_ptr<const Template> open_template(const ConfigNode& node,
                                               std::shared_ptr<const Tokenizer> tokenizer) {
@@ -42,13 +49,24 @@ std::shared_ptr<const Template> open_template(const ConfigNode& node,
   return Template::make(text, tokenizer);
 }
 
-ConfigNode recorded_template(const std::filesystem::path& adapter) {
-  const std::filesystem::path file = adapter / "ftengine.json";
-  if (!std::filesystem::exists(file)) return {};
+RecordedText recorded_text(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "ftengine.json";
+  std::error_code ignored;
+  if (folder.empty() || !std::filesystem::exists(file, ignored)) return {};
   const Json json = read_json_file(file);
-  const auto found = json.find("template");
-  if (!json.is_object() || found == json.end()) return {};
-  return from_json(*found, std::make_shared<const Source>(Source{file.string(), adapter}));
+  if (!json.is_object()) bad_input("{}: expected a JSON object", file.string());
+  RecordedText text;
+  if (const auto found = json.find("template"); found != json.end())
+    text.prompt_template = from_json(*found, std::make_shared<const Source>(Source{file.string(), folder}));
+  const auto ids = json.find("stop_ids");
+  if (ids == json.end()) return text;
+  if (!ids->is_array()) bad_input("{}: stop_ids: expected a list of ids", file.string());
+  for (const Json& id : *ids) {
+    if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
+      bad_input("{}: stop_ids: {} is not an id", file.string(), printable(id.dump(), 40));
+    text.stop_ids.push_back(id.get<int32_t>());
+  }
+  return text;
 }
 
 }  // namespace ft

@@ -27,6 +27,8 @@ class Session {
   /// The host's threads, whatever the device: files are read and packed there.
   CpuStream& host() { return host_; }
   int threads() const { return pool_.threads(); }
+  /// What computes, for people: "cpu (avx2, 2 threads)", "cuda-sim (runtime …)".
+  std::string describe() const;
 
  private:
   ThreadPool pool_;
@@ -39,7 +41,12 @@ class Session {
 std::shared_ptr<const Template> open_template(const ConfigNode& node,
                                               std::shared_ptr<const Tokenizer> tokenizer);
 
-/// The template that an adapter folder's ftengine.json records; null if there is none.
-ConfigNode recorded_template(const std::filesystem::path& adapter);
+/// What ftengine.json of an adapter's or a merged model's folder says about how it was trained; empty where
+/// there is none, or `folder` is a file.
+struct RecordedText {
+  ConfigNode prompt_template;  // null: none
+  std::vector<int32_t> stop_ids;
+};
+RecordedText recorded_text(const std::filesystem::path& folder);
 
 }  // namespace ft
