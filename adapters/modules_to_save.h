@@ -10,9 +10,13 @@
 
 namespace ft {
 
-/// Puts trained copies into the slots of every module whose name ends with one of `modules`. Returns them
-/// under PEFT's names. Throws ft::InputError for a name that matches nothing.
+/// Puts trained copies into the slots of every module whose name ends with one of `modules`: in whole parts
+/// or not ("norm" is "input_layernorm" too), as in PEFT. Returns them under PEFT's names. Throws
+/// ft::InputError for a name that matches nothing.
 std::vector<AdapterTensor> save_modules(Model& model, const std::vector<std::string>& modules,
                                         const AttachOptions& options);
+
+/// Puts a trained copy into one slot. The copy belongs to the model.
+Parameter& train_copy(Model& model, Slot& slot, const AttachOptions& options);
 
 }  // namespace ft

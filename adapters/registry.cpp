@@ -8,6 +8,9 @@ namespace ft {
 const std::vector<AdapterKind>& adapter_kinds() {
   static const std::vector<AdapterKind> kinds = {
       {"LORA", "low-rank changes of linear layers (Hu et al. 2021)", 1e-4, make_lora},
+      {"IA3", "learned factors on outputs and feed-forward inputs (Liu et al. 2022)", 3e-3, make_ia3},
+      {"BITFIT", "the biases alone (Ben Zaken et al. 2022)", 1e-3, make_bitfit},
+      {"LN_TUNING", "the norm layers alone (Zhao et al. 2023)", 1e-3, make_ln_tuning},
       {"NONE", "full fine-tuning: every weight is trained", 2e-5, make_full},
   };
   return kinds;

@@ -1,6 +1,7 @@
 #include "adapters/targets.h"
 
 #include <algorithm>
+#include <charconv>
 #include <regex>
 #include <set>
 
@@ -49,6 +50,34 @@ bool names_module(const std::string& name, const std::string& module) {
                             module[module.size() - name.size() - 1] == '.');
 }
 
+bool matches_whole(const std::string& pattern, const std::string& name) {
+  return std::regex_match(name, compile(pattern, "adapter"));
+}
+bool matches_end(const std::string& pattern, const std::string& name) {
+  return matches_whole("(.*\\.)?(" + pattern + ")", name);
+}
+
+int64_t layer_of(const Model& model, const std::string& name) {
+  const std::string part = "." + model.facts().layers_pattern + ".";
+  const size_t at = name.find(part);
+  if (at == std::string::npos) return -1;
+  int64_t layer = -1;
+  const char* first = name.data() + at + part.size();
+  std::from_chars(first, name.data() + name.size(), layer);
+  return layer;
+}
+
+bool in_layers(const Model& model, const std::vector<int64_t>& layers, const std::string& name) {
+  return layers.empty() || std::find(layers.begin(), layers.end(), layer_of(model, name)) != layers.end();
+}
+
+void check_layers(const Model& model, const std::vector<int64_t>& layers, const std::string& where) {
+  for (const int64_t layer : layers)
+    if (layer < 0 || layer >= model.facts().layers)
+      bad_input("{}: layers_to_transform: layer {} does not exist; the model has layers 0 to {}", where,
+                layer, model.facts().layers - 1);
+}
+
 bool pattern_matches(const std::string& pattern, const std::string& module) {
   return std::regex_match(module, compile("(.*\\.)?(" + pattern + ")", "rank_pattern or alpha_pattern"));
 }
@@ -85,10 +114,7 @@ std::vector<Linear*> find_targets(Model& model, const TargetQuery& q) {
     if (pattern != model.facts().layers_pattern)
       bad_input("{}: layers_pattern: this {} model's layers are called '{}', not '{}'", q.where,
                 model.facts().model_type, model.facts().layers_pattern, pattern);
-  for (const int64_t layer : q.layers)
-    if (layer < 0 || layer >= model.facts().layers)
-      bad_input("{}: layers_to_transform: layer {} does not exist; the model has layers 0 to {}", q.where,
-                layer, model.facts().layers - 1);
+  check_layers(model, q.layers, q.where);
   std::vector<Linear*> found;
   std::set<std::string> seen;
   for (Linear* l : model.linears()) {

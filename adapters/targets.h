@@ -26,6 +26,18 @@ nlohmann::ordered_json to_json(const ModuleChoice& choice);
 /// "q_proj" matches "model.layers.0.self_attn.q_proj".
 bool names_module(const std::string& name, const std::string& module);
 
+/// Regular expression over a whole name, or over its last parts (`layers.0.q_proj` in PEFT's rank_pattern).
+/// Throws ft::InputError for what is no regular expression.
+bool matches_whole(const std::string& pattern, const std::string& name);
+bool matches_end(const std::string& pattern, const std::string& name);
+
+/// The layer of a module or parameter by its name; -1 outside the layers.
+int64_t layer_of(const Model& model, const std::string& name);
+/// Is it in one of `layers` (empty: everywhere)?
+bool in_layers(const Model& model, const std::vector<int64_t>& layers, const std::string& name);
+/// Throws ft::InputError for a layer that the model does not have.
+void check_layers(const Model& model, const std::vector<int64_t>& layers, const std::string& where);
+
 struct TargetQuery {
   ModuleChoice targets, excluded;
   std::vector<int64_t> layers;              // layers_to_transform; empty: all

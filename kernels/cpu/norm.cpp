@@ -117,12 +117,16 @@ void norm_grad_columns(const NormGradArgs<T>& args, int64_t begin, int64_t cols)
     for (int64_t row = args.segments.bounds[s] * args.rows_per_token; row < last; ++row) {
       const T *dy = args.dy + row * args.cols + begin, *h = args.h + row * args.cols + begin;
       const V mean = hn::Set(d, args.mean ? args.mean[row] : T{0}), rstd = hn::Set(d, args.rstd[row]);
-      for_each(d, cols, [&](int64_t i, auto part) HWY_ATTR {
-        const V v = load(d, dy + i, part);
-        const V normed = hn::Mul(hn::Sub(load(d, h + i, part), mean), rstd);
-        store(d, hn::MulAdd(v, normed, load(d, weight_sum + i, part)), weight_sum + i, part);
-        store(d, hn::Add(load(d, bias_sum + i, part), v), bias_sum + i, part);
-      });
+      if (args.dweight)
+        for_each(d, cols, [&](int64_t i, auto part) HWY_ATTR {
+          const V v = load(d, dy + i, part);
+          const V normed = hn::Mul(hn::Sub(load(d, h + i, part), mean), rstd);
+          store(d, hn::MulAdd(v, normed, load(d, weight_sum + i, part)), weight_sum + i, part);
+        });
+      if (args.dbias)
+        for_each(d, cols, [&](int64_t i, auto part) HWY_ATTR {
+          store(d, hn::Add(load(d, bias_sum + i, part), load(d, dy + i, part)), bias_sum + i, part);
+        });
     }
     add_to(args.dweight, weight_sum);
     add_to(args.dbias, bias_sum);

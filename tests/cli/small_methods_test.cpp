@@ -31,6 +31,28 @@ Outcome run(const TemporaryFolder& folder, const std::string& base, const std::s
   return ftengine(arguments, folder.path());
 }
 
+TEST(SmallMethods, AreListedWithTheirLearningRates) {
+  const Outcome o = ftengine({"list"});
+  expect_success(o);
+  for (const char* name : {"IA3", "BITFIT", "LN_TUNING", "0.003", "0.001"})
+    EXPECT_NE(o.out.find(name), std::string::npos) << name;
+}
+
+// configs/: every key is known, and they run (on a drawn model; it has no biases, which BITFIT must say).
+TEST(SmallMethods, ConfigurationsRun) {
+  const TemporaryFolder folder;
+  expect_success(ftengine({"make-tiny-model", "model"}, folder.path()));
+  const auto experiment = [&](const std::string& name) {
+    return ftengine({"run", FT_SOURCE_DIR "/configs/" + name + ".yaml", "--set", "model.path=model", "--set",
+                     "training.output_dir=" + name, "--set", "training.max_steps=1", "--set",
+                     "training.eval_strategy=no", "--set", "generation.prompts=[]"},
+                    folder.path());
+  };
+  expect_success(experiment("ia3"));
+  expect_success(experiment("ln-tuning"));
+  expect_bad_input(experiment("bitfit"), {"BITFIT", "has none"});
+}
+
 struct Default {
   std::string adapter, fixture;  // the fixture's adapter was made by PEFT (or as PEFT does) from its defaults
 };
@@ -65,7 +87,8 @@ TEST(Ia3, StartsAsTheBaseAndSaysSo) {
   const Outcome inspected = ftengine({"inspect", (folder / "out").string(), "--json"});
   expect_success(inspected);
   EXPECT_EQ(json::parse(inspected.out)["changes_the_base"], false);
-  const Outcome trained = run(folder, "llama_gqa_rslora", "IA3", {"--overwrite"});
+  const TemporaryFolder other;
+  const Outcome trained = run(other, "llama_gqa_rslora", "IA3");
   expect_success(trained);
   EXPECT_EQ(trained.err.find("changes nothing"), std::string::npos) << trained.err;
 }

@@ -38,8 +38,9 @@ Outcome run(const std::string& name, const std::vector<std::string>& overrides =
   return outcome(f, out.path());
 }
 
-const std::vector<std::string> kCases = {"gpt2_c_attn",    "gpt2_full",  "llama_gqa_rslora",
-                                         "qwen2_bias_all", "qwen3_full", "qwen3_lora"};
+const std::vector<std::string> kCases = {"gpt2_c_attn",    "gpt2_full",   "llama_gqa_rslora",
+                                         "qwen2_bias_all", "qwen3_full",  "qwen3_lora",
+                                         "qwen3_ia3_odd",  "gpt2_bitfit", "gpt2_ln_tuning"};
 
 void expect_same_after_resume(const std::string& name, const std::string& device) {
   const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3",
