@@ -27,6 +27,6 @@ done
 build/ftengine --version
 build-cuda/ftengine --version
 
-cmake --preset cuda-sim -DFT_TESTS=ON
+cmake --preset cuda-sim -DFT_TESTS=ON -DFT_BENCH=ON
 cmake --build --preset cuda-sim
 exec ctest --test-dir build-cuda-sim -j2 --output-on-failure --no-tests=error "$@"
