@@ -71,12 +71,6 @@ class BitFit : public Adapter {
     return all;
   }
 
-  std::vector<Parameter*> trainables() const override {
-    std::vector<Parameter*> all;
-    for (const AdapterTensor& t : tensors()) all.push_back(t.parameter);
-    return all;
-  }
-
   nlohmann::ordered_json config_json(const std::string& base) const override {
     nlohmann::ordered_json j = file_fields(peft_type(), base);
     j["bias_names"] = list_or_null(config_.bias_names);

@@ -140,13 +140,6 @@ class Lora : public Adapter, public LinearAdapter {
     return all;
   }
 
-  std::vector<Parameter*> trainables() const override {
-    std::vector<Parameter*> all;
-    for (const AdapterTensor& t : tensors())
-      if (!t.frozen) all.push_back(t.parameter);
-    return all;
-  }
-
   nlohmann::ordered_json config_json(const std::string& base) const override {
     const auto or_null = [](const auto& list) {
       return list.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(list);

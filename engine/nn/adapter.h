@@ -38,8 +38,14 @@ class Adapter {
   virtual void attach(Model& model, const AttachOptions& options) = 0;
   /// What is stored, in a fixed order.
   virtual std::vector<AdapterTensor> tensors() const = 0;
-  /// What is trained, in a fixed order; base parameters (biases) included.
-  virtual std::vector<Parameter*> trainables() const = 0;
+  /// What is trained, in a fixed order; base parameters (biases) included. Here: what is stored and not
+  /// frozen.
+  virtual std::vector<Parameter*> trainables() const {
+    std::vector<Parameter*> all;
+    for (const AdapterTensor& t : tensors())
+      if (!t.frozen) all.push_back(t.parameter);
+    return all;
+  }
   /// adapter_config.json. `base` is base_model_name_or_path.
   virtual nlohmann::ordered_json config_json(const std::string& base) const = 0;
   /// Can merge() fold everything that this adapter does into the base's weights?
