@@ -16,7 +16,8 @@ namespace ft {
 namespace {
 
 constexpr std::string_view kTensors = "adapter_model.safetensors", kConfig = "adapter_config.json",
-                           kOrigin = "ftengine.json";
+                           kOrigin = "ftengine.json", kEncoder = "prompt_encoder.safetensors",
+                           kState = "adapter_state.safetensors";
 
 std::vector<int64_t> file_shape(const AdapterTensor& t) {
   const auto dims = t.parameter->shape.dims();
@@ -69,21 +70,19 @@ std::string short_path(const std::filesystem::path& path) {
 
 }  // namespace
 
-void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, const AdapterOrigin& origin) {
+namespace {
+
+void write_tensors(const std::vector<AdapterTensor>& tensors, const std::filesystem::path& path) {
   std::vector<SafetensorsEntry> entries;
-  for (const AdapterTensor& t : adapter.tensors())
+  for (const AdapterTensor& t : tensors)
     entries.push_back({t.name, "F32", file_shape(t), [t](const ByteSink& sink) {
                          const std::vector<float> v = to_file(t);
                          sink(v.data(), v.size() * sizeof(float));
                        }});
-  write_safetensors(folder / kTensors, std::move(entries));
-  write_text_file(folder / kConfig, adapter.config_json(origin.base).dump(2) + "\n");
-  nlohmann::ordered_json extra = {{"base_fingerprint", origin.fingerprint}};
-  if (origin.rendering.is_object()) extra.update(origin.rendering);
-  write_text_file(folder / kOrigin, extra.dump(2) + "\n");
+  write_safetensors(path, std::move(entries));
 
-  const SafetensorsFile file(folder / kTensors);
-  for (const AdapterTensor& t : adapter.tensors()) {
+  const SafetensorsFile file(path);
+  for (const AdapterTensor& t : tensors) {
     const TensorInfo* info = file.find(t.name);
     const std::vector<float> want = to_file(t);
     std::vector<float> got(want.size());
@@ -94,11 +93,10 @@ void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, c
   }
 }
 
-void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& path) {
+void read_tensors(const std::vector<AdapterTensor>& tensors, const std::filesystem::path& path) {
   const SafetensorsFile file(path);
   std::unordered_set<std::string> used;
   Misfits misfits;
-  const std::vector<AdapterTensor> tensors = adapter.tensors();
   for (const AdapterTensor& t : tensors) {
     used.insert(t.name);
     if (!t.frozen && !file.find(t.name)) misfits.add("missing", t.name);
@@ -120,6 +118,35 @@ void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& p
     from_plain(*t.parameter,
                t.transposed ? transposed(values, t.parameter->shape[1], t.parameter->shape[0]) : values);
   }
+}
+
+}  // namespace
+
+void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, const AdapterOrigin& origin,
+                  bool checkpoint) {
+  write_tensors(adapter.tensors(), folder / kTensors);
+  if (const auto encoder = adapter.encoder_tensors(); !encoder.empty())
+    write_tensors(encoder, folder / kEncoder);
+  if (const auto state = adapter.state_tensors(); checkpoint && !state.empty())
+    write_tensors(state, folder / kState);
+  write_text_file(folder / kConfig, adapter.config_json(origin.base).dump(2) + "\n");
+  nlohmann::ordered_json extra = {{"base_fingerprint", origin.fingerprint}};
+  if (const auto own = adapter.extra_json(); own.is_object()) extra.update(own);
+  if (origin.rendering.is_object()) extra.update(origin.rendering);
+  write_text_file(folder / kOrigin, extra.dump(2) + "\n");
+}
+
+void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& folder) {
+  read_tensors(adapter.tensors(), folder / kTensors);
+  if (const auto encoder = adapter.encoder_tensors(); !encoder.empty()) {
+    if (!std::filesystem::exists(folder / kEncoder))
+      bad_input(
+          "{}: no {}: its prompt was made by an encoder, which is not here, so training cannot go on from it",
+          short_path(folder), kEncoder);
+    read_tensors(encoder, folder / kEncoder);
+  }
+  if (const auto state = adapter.state_tensors(); !state.empty() && std::filesystem::exists(folder / kState))
+    read_tensors(state, folder / kState);
 }
 
 bool changes_nothing(const std::filesystem::path& folder) {
@@ -159,7 +186,7 @@ std::unique_ptr<Adapter> load_adapter(const std::filesystem::path& folder, Model
   AttachOptions attach = options;
   attach.where = (folder / kConfig).string();
   adapter->attach(model, attach);
-  load_adapter_tensors(*adapter, folder / kTensors);
+  load_adapter_tensors(*adapter, folder);
   return adapter;
 }
 

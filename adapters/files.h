@@ -16,13 +16,16 @@ struct AdapterOrigin {
   nlohmann::ordered_json rendering;  // further keys of ftengine.json: template, stop_ids
 };
 
-/// Writes the three files into `folder`, which exists; each atomically. Reads the tensors back and compares
-/// them bit for bit (an adapter that was saved wrong is an error now, not on the day it is needed).
-void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, const AdapterOrigin& origin);
+/// Writes the files into `folder`, which exists; each atomically: the three above, prompt_encoder.safetensors
+/// where there is an encoder, and for a `checkpoint` the method's own state. Reads the tensors back and
+/// compares them bit for bit (an adapter that was saved wrong is an error now, not on the day it is needed).
+void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, const AdapterOrigin& origin,
+                  bool checkpoint = false);
 
-/// Fills an attached adapter's tensors from a file: every tensor of the file used, every one of the adapter
-/// filled, shapes equal; else ft::InputError that names up to three of those that are not.
-void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& file);
+/// Fills an attached adapter's tensors from the files of a folder: every tensor of a file used, every one of
+/// the adapter filled, shapes equal; else ft::InputError that names up to three of those that are not. The
+/// method's own state is read where it is stored.
+void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& folder);
 
 /// Is a saved adapter without any effect on whatever base? All it holds are low-rank pairs with a factor that
 /// is zero throughout, or factors that are one, as untrained ones are. Reads its tensors; throws

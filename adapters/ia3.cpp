@@ -119,6 +119,10 @@ class Ia3 : public Adapter, public LinearAdapter {
   }
 
   bool mergeable() const override { return true; }
+  void set_active(bool active) override {
+    Adapter::set_active(active);
+    enabled = active;
+  }
 
   // Saved modules stand in the model's slots already. Rows of W are outputs, columns inputs.
   void merge(const Slot& slot, std::vector<float>& values) const override {

@@ -171,6 +171,11 @@ class Lora : public Adapter, public LinearAdapter {
   }
 
   bool mergeable() const override { return true; }
+  bool has_dropout() const override { return config_.dropout > 0; }
+  void set_active(bool active) override {
+    Adapter::set_active(active);
+    enabled = active;
+  }
 
   // Trained biases and saved modules stand in the model's slots already; what is left to fold in is B A.
   void merge(const Slot& slot, std::vector<float>& values) const override {

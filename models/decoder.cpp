@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "engine/ops/attention.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/embedding.h"
 #include "engine/ops/head_columns.h"
@@ -31,7 +30,8 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
             .position_limit = c.learned_positions ? c.max_positions : 0,
             .tied = c.tied,
             .lora_targets = c.lora_targets,
-            .layers_pattern = n.layers.substr(n.layers.rfind('.') + 1)};
+            .layers_pattern = n.layers.substr(n.layers.rfind('.') + 1),
+            .dropout = c.embed_dropout > 0 || c.residual_dropout > 0};
   const auto matrix = [&](const std::string& name, int64_t rows, int64_t cols) {
     return Slot{name, &own(Parameter::make(name, {rows, cols}, Parameter::Layout::packed, storage))};
   };
@@ -127,7 +127,12 @@ Var Decoder::drop(Forward& f, const Var& x, double p, uint32_t place) const {
   return f.training && p > 0 ? dropout(f.tape, x, static_cast<float>(p), f.dropout_key, place) : x;
 }
 
-bool Decoder::trainable(const Layer& l) const {
+bool Decoder::trainable(const Forward& f, int index) const {
+  const Layer& l = *layers_[static_cast<size_t>(index)];
+  if (f.before)
+    if (const KvRows* kv = f.before->at(index); kv && kv->requires_grad()) return true;
+  for (const BlockAdapter* a : block_adapters_)
+    if (a->enabled && a->acts_on(index)) return true;
   for (const Norm* n : {&l.attn_norm, &l.q_norm, &l.k_norm, &l.mlp_norm})
     for (const Slot* s : {&n->weight, &n->bias})
       if (*s && s->parameter->trainable) return true;
@@ -143,7 +148,9 @@ Var Decoder::hidden(Forward& f, const Ids& ids) {
   for (const int32_t id : *ids)
     if (id < 0 || id >= config_.vocab)
       bad_input("token id {} is outside the model's vocabulary of {}", id, config_.vocab);
-  Var h = embedding(f.tape, *embed_.parameter, ids);
+  Var h;
+  if (!ids->empty()) h = embedding(f.tape, *embed_.parameter, ids);
+  if (f.prompt.defined()) h = prepend_rows(f.tape, h, f.prompt);
   Angles angles;
   if (config_.learned_positions) {
     for (const int32_t p : layout.position)
@@ -156,11 +163,12 @@ Var Decoder::hidden(Forward& f, const Ids& ids) {
     std::tie(angles.cos, angles.sin) = rope_.angles(layout, f.tape.wide(), f.tape.device());
   }
   h = drop(f, h, config_.embed_dropout, kEmbedPlace);
+  if (f.collect) f.collect->resize(static_cast<size_t>(config_.layers));
   for (int i = 0; i < config_.layers; ++i) {
     // The closure outlives this call: it holds the angles (shared storage), and a Forward that lives through
     // backward.
     const auto run = [this, &f, i, angles](const Var& x) { return layer(f, i, x, angles); };
-    h = f.recompute ? f.tape.checkpoint(h, trainable(*layers_[i]), run) : run(h);
+    h = f.recompute ? f.tape.checkpoint(h, trainable(f, i), run) : run(h);
   }
   if (f.cache)
     for (int32_t s = 0; s < layout.samples(); ++s)
@@ -172,10 +180,19 @@ Var Decoder::layer(Forward& f, int index, const Var& h, const Angles& angles) {
   Layer& l = *layers_[index];
   const uint32_t place = kLayerPlaces + 2 * static_cast<uint32_t>(index);
   const Var x = norm(f.tape, h, *l.attn_norm.weight.parameter, l.attn_norm.bias.parameter, norm_options());
-  const Var attended = drop(f, attend(f, index, x, angles), config_.residual_dropout, place);
+  const Var attended = adapt(f, index, Sublayer::attention,
+                             drop(f, attend(f, index, x, angles), config_.residual_dropout, place), h);
   const auto [middle, y] = residual_norm(f.tape, attended, h, *l.mlp_norm.weight.parameter,
                                          l.mlp_norm.bias.parameter, norm_options());
-  return add(f.tape, middle, drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1));
+  return add(f.tape, middle,
+             adapt(f, index, Sublayer::feed_forward,
+                   drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1), middle));
+}
+
+Var Decoder::adapt(Forward& f, int layer, Sublayer sublayer, Var x, const Var& residual) const {
+  for (BlockAdapter* a : block_adapters_)
+    if (a->enabled) x = a->block(f, layer, sublayer, x, residual);
+  return x;
 }
 
 Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
@@ -209,8 +226,16 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
                                  .head_dim = c.head_dim,
                                  .scale = 1 / std::sqrt(static_cast<double>(c.head_dim)),
                                  .alibi_slopes = {}};
-  if (!f.cache) return l.o(f, attention(f.tape, q, k, v, nullptr, nullptr, options));
+  if (f.collect) (*f.collect)[static_cast<size_t>(index)] = {k, v};
+  if (f.cache) return l.o(f, attend_cached(f, index, q, k, v, options));
+  const KvRows* before = f.before ? f.before->at(index) : nullptr;
+  return l.o(
+      f, attention(f.tape, q, k, v, before ? &before->k : nullptr, before ? &before->v : nullptr, options));
+}
 
+Var Decoder::attend_cached(Forward& f, int index, const HeadColumns& q, const HeadColumns& k,
+                           const HeadColumns& v, const AttentionOptions& options) {
+  const int64_t kv_size = config_.kv_heads * config_.head_dim;
   KvCache& cache = *f.cache;
   const Layout& layout = f.tape.layout();
   std::vector<int32_t> begin, end, places;  // places: the cache row of each new token
@@ -219,12 +244,14 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
                   count = layout.bounds[s + 1] - layout.bounds[s];
     FT_CHECK(length + count <= cache.capacity, "[cache] expected at most {} tokens a row, got {}",
              cache.capacity, length + count);
-    begin.push_back(static_cast<int32_t>(row * cache.capacity));
-    end.push_back(begin.back() + length + count);
-    for (int32_t t = 0; t < count; ++t) places.push_back(begin.back() + length + t);
+    const auto first = static_cast<int32_t>(row * cache.capacity);
+    const VirtualTokens* before = cache.before.empty() ? nullptr : cache.before[static_cast<size_t>(row)];
+    begin.push_back(first + (before ? static_cast<int32_t>(before->hidden_from(index)) : 0));
+    end.push_back(first + length + count);
+    for (int32_t t = 0; t < count; ++t) places.push_back(first + length + t);
   }
   const IndexView to = f.tape.upload(places);
-  launch(f.tape.stream(), x.value().dtype(), [&]<class T>(auto& s) {
+  launch(f.tape.stream(), q.var.value().dtype(), [&]<class T>(auto& s) {
     for (const auto& [from, target] :
          {std::pair<const HeadColumns*, const Tensor*>(&k, &cache.k[index]), {&v, &cache.v[index]}}) {
       const Tensor& t = from->var.value();
@@ -238,7 +265,7 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
                                    .to = to});
     }
   });
-  return l.o(f, Var(cached_attention(f.tape, q, cache.k[index], cache.v[index], begin, end, options)));
+  return Var(cached_attention(f.tape, q, cache.k[index], cache.v[index], begin, end, options));
 }
 
 Var Decoder::feed_forward(Forward& f, Layer& l, const Var& x) {

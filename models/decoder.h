@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/nn/model.h"
+#include "engine/ops/attention.h"
 #include "engine/ops/norm.h"
 #include "models/decoder_config.h"
 #include "models/rope_table.h"
@@ -24,6 +25,7 @@ class Decoder : public Model {
   Var hidden(Forward& f, const Ids& ids) override;
   const Linear& head() const override { return head_; }
   KvCache make_cache(int64_t rows, int64_t capacity, DType compute) const override;
+  const Parameter& embeddings() const override { return *embed_.parameter; }
   std::vector<Linear*> linears() override;
   std::vector<Slot*> slots() override;
 
@@ -41,10 +43,13 @@ class Decoder : public Model {
 
   Var layer(Forward& f, int index, const Var& h, const Angles& angles);
   Var attend(Forward& f, int index, const Var& x, const Angles& angles);
+  Var attend_cached(Forward& f, int index, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
+                    const AttentionOptions& options);
+  Var adapt(Forward& f, int layer, Sublayer sublayer, Var x, const Var& residual) const;
   Var feed_forward(Forward& f, Layer& l, const Var& x);
   Var drop(Forward& f, const Var& x, double p, uint32_t place) const;
   NormOptions norm_options() const;
-  bool trainable(const Layer& l) const;
+  bool trainable(const Forward& f, int index) const;
 
   DecoderConfig config_;
   Slot embed_, positions_;

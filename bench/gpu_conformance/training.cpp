@@ -107,6 +107,7 @@ Outcome run(const std::filesystem::path& folder, const std::string& device, DTyp
   TrainJob job{.experiment = e,
                .resolved = to_resolved(e),
                .model = *loaded.model,
+               .adapters = {adapter.get()},
                .trainables = adapter->trainables(),
                .train = rows,
                .eval = {},

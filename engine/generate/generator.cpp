@@ -21,18 +21,20 @@ struct Row {
   int32_t slot = 0;              // of the cache
   std::vector<int32_t> ids;      // prompt and new tokens
   int64_t prompt = 0, seen = 0;  // tokens; the model has seen the first `seen`
-  int64_t budget = 0;            // new tokens
+  const VirtualTokens* before = nullptr;
+  int64_t budget = 0;  // new tokens
   StopReason at_budget = StopReason::length;
 
   int64_t fresh() const { return static_cast<int64_t>(ids.size()) - prompt; }
+  int64_t virtual_rows() const { return before ? before->rows() : 0; }
 };
 
-Row open_row(const std::vector<int32_t>& prompt, size_t index, const GenerationOptions& options,
-             const ModelFacts& facts) {
-  Row row{.index = index, .ids = prompt, .prompt = static_cast<int64_t>(prompt.size())};
+Row open_row(const std::vector<int32_t>& prompt, size_t index, const VirtualTokens* before,
+             const GenerationOptions& options, const ModelFacts& facts) {
+  Row row{.index = index, .ids = prompt, .prompt = static_cast<int64_t>(prompt.size()), .before = before};
   row.budget = options.budget(row.prompt);
   // The last new token needs no position: nothing follows it.
-  if (const int64_t room = facts.max_positions - row.prompt + 1; room < row.budget) {
+  if (const int64_t room = facts.max_positions - row.virtual_rows() - row.prompt + 1; room < row.budget) {
     row.budget = room;
     row.at_budget = StopReason::max_positions;
   }
@@ -62,7 +64,35 @@ void grow(KvCache& cache, int64_t capacity, const Model& model, Stream& stream, 
     }
   }
   larger.length = cache.length;
+  larger.before = cache.before;
   cache = std::move(larger);
+}
+
+/// Puts the keys and values of virtual tokens at the start of a cache row.
+void fill_virtual(KvCache& cache, int32_t row, const VirtualTokens& before, Stream& stream, DType compute) {
+  for (size_t layer = 0; layer < cache.k.size(); ++layer) {
+    int64_t at = row * cache.capacity;
+    for (const VirtualTokens::Part* part : {&before.prefix, &before.prompt}) {
+      if (!part->kv.empty() && part->kv[layer].defined()) {
+        const auto put = [&](const HeadColumns& from, const Tensor& to) {
+          launch(stream, compute, [&]<class T>(auto& s) {
+            copy_rows(s, CopyRowsArgs<T>{.count = part->rows,
+                                         .cols = to.dim(1),
+                                         .x = from.var.value().data<T>() + from.column,
+                                         .ldx = from.var.value().dim(1),
+                                         .y = to.data<T>() + at * to.dim(1),
+                                         .ldy = to.dim(1),
+                                         .from = {},
+                                         .to = {}});
+          });
+        };
+        put(part->kv[layer].k, cache.k[layer]);
+        put(part->kv[layer].v, cache.v[layer]);
+      }
+      at += part->rows;
+    }
+  }
+  cache.length[static_cast<size_t>(row)] = static_cast<int32_t>(before.rows());
 }
 
 class Generation {
@@ -76,13 +106,21 @@ class Generation {
     for (size_t i = 0; i < prompts.size(); ++i) {
       check_prompt(prompts[i], options_, model_.facts(),
                    fmt::format("prompt {}", batching_.first_row + i + 1));
-      waiting.push_back(open_row(prompts[i], i, options_, model_.facts()));
+      const auto& before = batching_.before;
+      waiting.push_back(open_row(prompts[i], i, before.empty() ? nullptr : before[before.size() == 1 ? 0 : i],
+                                 options_, model_.facts()));
+      if (waiting.back().budget < 1)
+        bad_input(
+            "prompt {}: with {} virtual tokens before it, its {} tokens leave no position for a new one",
+            batching_.first_row + i + 1, waiting.back().virtual_rows(), waiting.back().prompt);
     }
-    for (const Row& row : waiting) longest_ = std::max(longest_, row.prompt + row.budget - 1);
+    for (const Row& row : waiting)
+      longest_ = std::max(longest_, row.virtual_rows() + row.prompt + row.budget - 1);
     const auto slots = std::min<int64_t>(batching_.rows, static_cast<int64_t>(waiting.size()));
     for (int64_t slot = slots - 1; slot >= 0; --slot) free_slots_.push_back(static_cast<int32_t>(slot));
     cache_.rows = slots;
     cache_.length.assign(static_cast<size_t>(slots), 0);
+    cache_.before.assign(static_cast<size_t>(slots), nullptr);
     results_.resize(prompts.size());
 
     for (size_t next = 0; next < waiting.size() || !alive_.empty();) {
@@ -97,6 +135,7 @@ class Generation {
     row.slot = free_slots_.back();
     free_slots_.pop_back();
     cache_.length[static_cast<size_t>(row.slot)] = 0;
+    cache_.before[static_cast<size_t>(row.slot)] = row.before;
     alive_.push_back(std::move(row));
   }
 
@@ -106,18 +145,19 @@ class Generation {
     auto layout = std::make_shared<Layout>();
     auto ids = std::make_shared<std::vector<int32_t>>();
     auto last = std::make_shared<std::vector<int32_t>>();  // last tokens of texts seen whole
-    std::vector<Row*> complete;
+    std::vector<Row*> complete, opened;
     std::vector<int32_t> slots;
     int64_t reach = 0;
     for (Row& row : alive_) {
       const auto size = static_cast<int64_t>(row.ids.size());
       const int64_t count = std::min(size - row.seen, batching_.tokens - layout->tokens());
       if (count == 0) continue;
-      layout->add_sample(count, row.slot, static_cast<int32_t>(row.seen));
+      layout->add_sample(count, row.slot, static_cast<int32_t>(row.virtual_rows() + row.seen));
+      if (row.seen == 0 && row.before) opened.push_back(&row);
       ids->insert(ids->end(), row.ids.begin() + row.seen, row.ids.begin() + row.seen + count);
       slots.push_back(row.slot);
       row.seen += count;
-      reach = std::max(reach, row.seen);
+      reach = std::max(reach, row.virtual_rows() + row.seen);
       if (row.seen < size) continue;
       last->push_back(static_cast<int32_t>(layout->tokens() - 1));
       complete.push_back(&row);
@@ -125,6 +165,7 @@ class Generation {
     if (reach > cache_.capacity)
       grow(cache_, std::min(longest_, std::max(reach + 64, 2 * reach)), model_, stream_, compute_);
 
+    for (const Row* row : opened) fill_virtual(cache_, row->slot, *row->before, stream_, compute_);
     Tape tape(stream_, compute_, layout, false);
     Forward forward{.tape = tape, .cache = &cache_, .cache_rows = std::move(slots)};
     const Var hidden = model_.hidden(forward, ids);

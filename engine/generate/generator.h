@@ -41,6 +41,8 @@ struct Batching {
   int64_t rows = 16;       // alive at once
   int64_t tokens = 512;    // a pass
   uint64_t first_row = 0;  // number of prompts[0] in a larger set: what names its random numbers
+  /// Virtual tokens before the prompts: one entry for all of them, or one each (null: none); empty: none.
+  std::vector<const VirtualTokens*> before = {};
 };
 
 /// Throws ft::InputError "WHERE: …" for a prompt that is empty, has ids outside the vocabulary, or leaves no

@@ -25,7 +25,21 @@ struct AttachOptions {
   Device device = {};          // where the model is
   uint64_t seed = 0;           // of the initial values
   int index = 0;               // ordinal among stacked adapters: keeps dropout sites apart
+  bool training = true;        // false: what a saved adapter stores is enough, an encoder is not made
   std::string where;           // for messages: the YAML or adapter_config.json
+};
+
+/// What the step hooks are told.
+struct StepInfo {
+  bool training = false;
+  uint64_t dropout_key = 0;
+  int64_t step = 0, total_steps = 0;  // 0-based optimizer step
+};
+
+/// What an adapter puts before the samples' own tokens; undefined or empty: nothing.
+struct VirtualParts {
+  Var prompt;  // [P, hidden]: rows that the model reads as embeddings
+  VirtualTokens::Part prefix;
 };
 
 class Adapter {
@@ -52,6 +66,48 @@ class Adapter {
   virtual bool mergeable() const { return false; }
   /// Adds the adapter's change of `slot` to its plain row-major values.
   virtual void merge(const Slot& /*slot*/, std::vector<float>& /*values*/) const {}
+
+  // ---- around an optimizer step; see engine/nn/adapter_step.h for the order
+
+  /// Virtual tokens that it puts before the samples, by kind.
+  virtual int64_t prompt_rows() const { return 0; }
+  virtual int64_t prefix_rows() const { return 0; }
+  /// Rows that prepare() computes on: the layout of its pass has one sample of so many.
+  virtual int64_t step_rows() const { return 0; }
+  /// Once before the passes of a step, of an evaluation, of a generation: values that all of them share
+  /// (a prompt encoder's output, norms of weights). `pass` has a tape of its own, whose backward runs once,
+  /// after that of the passes.
+  virtual void prepare(Forward& /*pass*/, VirtualParts& /*parts*/) {}
+  /// Once after the passes of a training step: a term of the loss of its own, whose gradient it adds to the
+  /// parameters'. Returns the term.
+  virtual double extra_loss(Stream&, const StepInfo&) { return 0; }
+  /// Once after the optimizer's update: the gradients, as the update used them before clipping, are still
+  /// there.
+  virtual void after_update(Stream&, const StepInfo&) {}
+  /// Of a trained parameter, beside training.learning_rate (LoRA+).
+  virtual double learning_rate_factor(const Parameter&) const { return 1; }
+  /// Does it drop anything in training? Then a prompt is not shared among samples.
+  virtual bool has_dropout() const { return false; }
+
+  // ---- what is kept beside PEFT's files
+
+  /// Tensors of prompt_encoder.safetensors; written beside the adapter, read by init_from and by a resumed
+  /// run.
+  virtual std::vector<AdapterTensor> encoder_tensors() const { return {}; }
+  /// The method's own state (averages of importance, …): checkpoints hold it, adapters do not.
+  virtual std::vector<AdapterTensor> state_tensors() const { return {}; }
+  /// Keys of ftengine.json for what PEFT's configuration has no field for; null: none.
+  virtual nlohmann::ordered_json extra_json() const { return {}; }
+  /// Called before the adapter is stored: what is stored is brought in line with what is trained (the prompt
+  /// that an encoder makes).
+  virtual void settle(Stream&) {}
+
+  /// Switched off, it leaves the base as it is, bit for bit.
+  virtual void set_active(bool active) { active_ = active; }
+  bool active() const { return active_; }
+
+ private:
+  bool active_ = true;
 };
 
 }  // namespace ft

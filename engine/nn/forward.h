@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/autograd/tape.h"
+#include "engine/nn/virtual_tokens.h"
 
 namespace ft {
 
@@ -14,8 +15,9 @@ using Ids = std::shared_ptr<const std::vector<int32_t>>;
 /// Keys and values of every layer for a few rows of generation, each with room for `capacity` tokens.
 struct KvCache {
   int64_t rows = 0, capacity = 0;
-  std::vector<Tensor> k, v;     // [layer]: [rows · capacity, kv_heads · D]
-  std::vector<int32_t> length;  // [rows]: tokens so far
+  std::vector<Tensor> k, v;                       // [layer]: [rows · capacity, kv_heads · D]
+  std::vector<int32_t> length;                    // [rows]: tokens so far, virtual ones counted in
+  std::vector<const VirtualTokens*> before = {};  // [rows]: what the row begins with, or null
 };
 
 struct Forward {
@@ -25,6 +27,9 @@ struct Forward {
   bool recompute = false;    // keep one activation a layer, compute the rest again on the way back
   KvCache* cache = nullptr;  // generation: sample s of the pass is cache row cache_rows[s]
   std::vector<int32_t> cache_rows = {};
+  const VirtualTokens* before = nullptr;  // without a cache: what every sample sees before its own tokens
+  Var prompt = {};  // [P, hidden]: the leading rows of the samples that have some (Layout)
+  std::vector<KvRows>* collect = nullptr;  // each layer's keys and values are put here
 };
 
 }  // namespace ft

@@ -19,6 +19,7 @@ struct ModelFacts {
   bool tied = false;                      // head and embedding are one parameter
   std::vector<std::string> lora_targets;  // PEFT's default target_modules for the family
   std::string layers_pattern;             // the module list that layer indices count in: "layers", "h"
+  bool dropout = false;                   // the base's own dropout is active in training
 };
 
 class Model {
@@ -34,17 +35,23 @@ class Model {
   virtual const Linear& head() const = 0;
   /// An empty cache for `rows` rows of at most `capacity` tokens.
   virtual KvCache make_cache(int64_t rows, int64_t capacity, DType compute) const = 0;
+  /// The embedding of ids, [vocab, hidden] (prompts start from its rows).
+  virtual const Parameter& embeddings() const = 0;
 
   /// Linear layers in forward order, the head last.
   virtual std::vector<Linear*> linears() = 0;
   /// Every place of a parameter, in Hugging Face's order of names; tied ones appear twice.
   virtual std::vector<Slot*> slots() = 0;
 
+  /// What acts on the sublayers' outputs, in the order of attaching.
+  std::vector<BlockAdapter*>& block_adapters() { return block_adapters_; }
+
   /// Parameters that somebody owns on the model's behalf live as long as it does.
   Parameter& own(Parameter p) { return parameters_.emplace_back(std::move(p)); }
 
  protected:
   ModelFacts facts_;
+  std::vector<BlockAdapter*> block_adapters_;
 
  private:
   std::deque<Parameter> parameters_;  // addresses stay

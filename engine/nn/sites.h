@@ -1,9 +1,12 @@
 // Where an adapter may attach. Models call these sites and know nothing of adapters; adapters hang themselves
 // into the sites and know nothing of models.
 //
-//   slot    a named parameter: train it (BitFit, norm tuning, full fine-tuning) or put a trained copy in its
-//   place Linear  before (IA3 on inputs), low-rank terms (LoRA), after (IA3 on outputs; W is readable, for
-//   DoRA)
+//   slot    a named parameter: train it (BitFit, norm tuning, full fine-tuning), or put a trained copy in its
+//           place
+//   Linear  before (IA3 on inputs), low-rank terms (LoRA), after (IA3 on outputs; W is readable, for DoRA)
+//   block   a sublayer's output before it is added to the residual stream (bottleneck adapters)
+//
+// Virtual tokens (prompts, prefixes) come with the pass: engine/nn/virtual_tokens.h.
 #pragma once
 
 #include <string>
@@ -29,6 +32,20 @@ class LinearAdapter {
   virtual Var before(Forward&, const Linear&, const Var& x) { return x; }
   virtual void low_rank(Forward&, const Linear&, std::vector<LowRankTerm>&) {}
   virtual Var after(Forward&, const Linear&, const Var& /*x*/, const Var& y) { return y; }
+  bool enabled = true;  // an adapter that is switched off leaves no trace
+};
+
+enum class Sublayer { attention, feed_forward };
+
+class BlockAdapter {
+ public:
+  virtual ~BlockAdapter() = default;
+  /// `x` [tokens, hidden]: what the sublayer is about to add to `residual` [tokens, hidden]. Called for
+  /// every sublayer of every layer; x itself where the adapter has no part.
+  virtual Var block(Forward&, int layer, Sublayer, const Var& x, const Var& residual) = 0;
+  /// Is anything trained here? (Recompute asks.)
+  virtual bool acts_on(int layer) const = 0;
+  bool enabled = true;
 };
 
 /// A linear layer by its module name, e.g. "model.layers.0.self_attn.q_proj".
@@ -47,13 +64,16 @@ class Linear {
   /// Weight, bias and the low-rank terms of this pass.
   LinearWeights weights(Forward& f) const {
     LinearWeights w{weight.parameter, bias.parameter, {}};
-    for (LinearAdapter* a : adapters) a->low_rank(f, *this, w.low_rank);
+    for (LinearAdapter* a : adapters)
+      if (a->enabled) a->low_rank(f, *this, w.low_rank);
     return w;
   }
   Var operator()(Forward& f, Var x) const {
-    for (LinearAdapter* a : adapters) x = a->before(f, *this, x);
+    for (LinearAdapter* a : adapters)
+      if (a->enabled) x = a->before(f, *this, x);
     Var y = linear(f.tape, x, weights(f));
-    for (LinearAdapter* a : adapters) y = a->after(f, *this, x, y);
+    for (LinearAdapter* a : adapters)
+      if (a->enabled) y = a->after(f, *this, x, y);
     return y;
   }
 };

@@ -8,7 +8,7 @@ namespace {
 
 struct Operands {
   Tensor q, k, v, prefix_k, prefix_v, out, lse;
-  int64_t q_column = 0, k_column = 0, v_column = 0;
+  int64_t q_column = 0, k_column = 0, v_column = 0, prefix_k_column = 0, prefix_v_column = 0;
 };
 
 template <class T>
@@ -30,8 +30,8 @@ AttentionArgs<T> arguments(const Operands& t, const Segments& queries, IndexView
   a.ldv = t.v.dim(1);
   if (t.prefix_k.defined()) {
     a.prefix = t.prefix_k.dim(0);
-    a.prefix_k = t.prefix_k.data<T>();
-    a.prefix_v = t.prefix_v.data<T>();
+    a.prefix_k = t.prefix_k.data<T>() + t.prefix_k_column;
+    a.prefix_v = t.prefix_v.data<T>() + t.prefix_v_column;
     a.ld_prefix = t.prefix_k.dim(1);
   }
   a.scale = static_cast<Wide<T>>(o.scale);
@@ -51,23 +51,30 @@ bool same(const HeadColumns& a, const HeadColumns& b) {
 }  // namespace
 
 Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
-              const Var* prefix_k, const Var* prefix_v, const AttentionOptions& o) {
+              const HeadColumns* prefix_k, const HeadColumns* prefix_v, const AttentionOptions& o) {
   const Tensor& x = q.var.value();
   const int64_t tokens = x.dim(0);
   const bool prefixed = prefix_k != nullptr;
-  const bool wanted = tape.wants(q.var, k.var, v.var) || (prefixed && tape.wants(*prefix_k, *prefix_v));
+  const bool wanted =
+      tape.wants(q.var, k.var, v.var) || (prefixed && tape.wants(prefix_k->var, prefix_v->var));
+  if (prefixed)
+    FT_CHECK(prefix_k->var.value().dim(1) == prefix_v->var.value().dim(1),
+             "[attention] expected a prefix of one row stride, got {} and {}", prefix_k->var.value().dim(1),
+             prefix_v->var.value().dim(1));
   Operands t{
       .q = x,
       .k = k.var.value(),
       .v = v.var.value(),
-      .prefix_k = prefixed ? prefix_k->value() : Tensor(),
-      .prefix_v = prefixed ? prefix_v->value() : Tensor(),
+      .prefix_k = prefixed ? prefix_k->var.value() : Tensor(),
+      .prefix_v = prefixed ? prefix_v->var.value() : Tensor(),
       .out = Tensor::empty({tokens, o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
       .lse = wanted ? Tensor::empty({tokens, o.heads}, tape.wide(), MemoryClass::activations, x.device())
                     : Tensor(),
       .q_column = q.column,
       .k_column = k.column,
-      .v_column = v.column};
+      .v_column = v.column,
+      .prefix_k_column = prefixed ? prefix_k->column : 0,
+      .prefix_v_column = prefixed ? prefix_v->column : 0};
   const auto run = [&tape, o](const Operands& operands, auto&& kernel) {
     const Segments& samples = tape.index().segments;
     launch(tape.stream(), operands.q.dtype(), [&]<class T>(auto& s) {
@@ -79,34 +86,35 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
   if (!wanted) return y;
 
   const bool fused = same(q, k) && same(k, v);
-  tape.record(
-      y.gradient(), [&tape, run, o, fused, t = std::move(t), dq = q.var.gradient(), dk = k.var.gradient(),
-                     dv = v.var.gradient(), dpk = prefixed ? prefix_k->gradient() : Gradient(),
-                     dpv = prefixed ? prefix_v->gradient() : Gradient(), dy = y.gradient()] {
-        const auto fresh = [](const Tensor& like) {
-          return Tensor::empty(like.shape(), like.dtype(), MemoryClass::activations, like.device());
-        };
-        // A fused q|k|v is covered whole by the three parts: one buffer takes all of them.
-        const Tensor gq = fresh(t.q), gk = fused ? gq : fresh(t.k), gv = fused ? gq : fresh(t.v);
-        const auto zeroed_slot = [&](const Gradient& g) {
-          Gradient::Slot slot = g.slot();
-          if (!slot.accumulate) slot.grad.zero();
-          return slot.grad;
-        };
-        const Tensor gpk = dpk ? zeroed_slot(dpk) : Tensor(), gpv = dpv ? zeroed_slot(dpv) : Tensor();
-        run(t, [&]<class T>(auto& s, const AttentionArgs<T>& a) {
-          attention_grad(s, AttentionGradArgs<T>{.forward = a,
-                                                 .dout = dy.sum().data<T>(),
-                                                 .dq = gq.data<T>() + t.q_column,
-                                                 .dk = gk.data<T>() + t.k_column,
-                                                 .dv = gv.data<T>() + t.v_column,
-                                                 .dprefix_k = gpk.defined() ? gpk.data<T>() : nullptr,
-                                                 .dprefix_v = gpv.defined() ? gpv.data<T>() : nullptr});
-        });
-        if (dq) dq.add(tape.stream(), gq);
-        if (!fused && dk) dk.add(tape.stream(), gk);
-        if (!fused && dv) dv.add(tape.stream(), gv);
-      });
+  tape.record(y.gradient(), [&tape, run, o, fused, t = std::move(t), dq = q.var.gradient(),
+                             dk = k.var.gradient(), dv = v.var.gradient(),
+                             dpk = prefixed ? prefix_k->var.gradient() : Gradient(),
+                             dpv = prefixed ? prefix_v->var.gradient() : Gradient(), dy = y.gradient()] {
+    const auto fresh = [](const Tensor& like) {
+      return Tensor::empty(like.shape(), like.dtype(), MemoryClass::activations, like.device());
+    };
+    // A fused q|k|v is covered whole by the three parts: one buffer takes all of them.
+    const Tensor gq = fresh(t.q), gk = fused ? gq : fresh(t.k), gv = fused ? gq : fresh(t.v);
+    const auto zeroed_slot = [&](const Gradient& g) {
+      Gradient::Slot slot = g.slot();
+      if (!slot.accumulate) slot.grad.zero();
+      return slot.grad;
+    };
+    const Tensor gpk = dpk ? zeroed_slot(dpk) : Tensor(), gpv = dpv ? zeroed_slot(dpv) : Tensor();
+    run(t, [&]<class T>(auto& s, const AttentionArgs<T>& a) {
+      attention_grad(
+          s, AttentionGradArgs<T>{.forward = a,
+                                  .dout = dy.sum().data<T>(),
+                                  .dq = gq.data<T>() + t.q_column,
+                                  .dk = gk.data<T>() + t.k_column,
+                                  .dv = gv.data<T>() + t.v_column,
+                                  .dprefix_k = gpk.defined() ? gpk.data<T>() + t.prefix_k_column : nullptr,
+                                  .dprefix_v = gpv.defined() ? gpv.data<T>() + t.prefix_v_column : nullptr});
+    });
+    if (dq) dq.add(tape.stream(), gq);
+    if (!fused && dk) dk.add(tape.stream(), gk);
+    if (!fused && dv) dv.add(tape.stream(), gv);
+  });
   return y;
 }
 

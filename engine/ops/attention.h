@@ -74,9 +74,10 @@ struct AttentionOptions {
 struct HeadColumns;
 
 /// Self-attention of the pass's samples (keys are the samples' own tokens) after an optional prefix of keys
-/// and values [P, kv_heads · D], values of the graph too. Returns [tokens, heads · D].
-Var attention(Tape&, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v, const Var* prefix_k,
-              const Var* prefix_v, const AttentionOptions& options);
+/// and values [P, kv_heads · D], values of the graph too, which lie in rows of one stride. Returns
+/// [tokens, heads · D].
+Var attention(Tape&, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
+              const HeadColumns* prefix_k, const HeadColumns* prefix_v, const AttentionOptions& options);
 
 /// Generation: keys and values are rows [kv_begin[s], kv_end[s]) of a cache; nothing is recorded.
 Tensor cached_attention(Tape&, const HeadColumns& q, const Tensor& k, const Tensor& v,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "engine/autograd/fwd.h"
 #include "engine/core/backend_streams.h"
 #include "engine/core/index_view.h"
 
@@ -23,5 +24,11 @@ void copy_rows(CpuStream&, const CopyRowsArgs<float>&);
 void copy_rows(CpuStream&, const CopyRowsArgs<double>&);
 void copy_rows(CudaStream&, const CopyRowsArgs<float>&);
 void copy_rows(CudaStream&, const CopyRowsArgs<BF16>&);
+
+// ---- differentiable
+
+/// The pass's rows from those that have an id, x [ids, C] in order, and `lead` [P, C], which begins every
+/// sample with leading rows (Layout::leading is 0 or P). x may be undefined where no sample has an id.
+Var prepend_rows(Tape&, const Var& x, const Var& lead);
 
 }  // namespace ft

@@ -6,10 +6,14 @@
 
 namespace ft {
 
-OptimizerState::OptimizerState(const TrainingSection& settings, std::vector<Parameter*> parameters)
+OptimizerState::OptimizerState(const TrainingSection& settings, std::vector<Parameter*> parameters,
+                               std::span<Adapter* const> adapters)
     : settings_(settings), parameters_(std::move(parameters)) {
   const bool adamw = settings.optim == OptimizerType::adamw;
   for (const Parameter* p : parameters_) {
+    double factor = 1;
+    for (const Adapter* a : adapters) factor *= a->learning_rate_factor(*p);
+    rate_factors_.push_back(factor);
     State s;
     if (adamw || settings.momentum > 0)
       s.first = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer, p->value.device());
@@ -58,6 +62,7 @@ void OptimizerState::step(Stream& stream, double learning_rate, double gradient_
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& p = *parameters_[i];
     const State& state = state_[i];
+    const double rate = learning_rate * rate_factors_[i];
     const double decay = p.shape.rank() > 1 ? settings_.weight_decay : 0;
     launch_on_parameters(stream, p.value.dtype(), [&]<class T>(auto& s) {
       if (settings_.optim == OptimizerType::adamw)
@@ -66,7 +71,7 @@ void OptimizerState::step(Stream& stream, double learning_rate, double gradient_
                               .grad = p.grad.data<T>(),
                               .m = state.first.data<T>(),
                               .v = state.second.data<T>(),
-                              .lr = learning_rate,
+                              .lr = rate,
                               .beta1 = settings_.adam_beta1,
                               .beta2 = settings_.adam_beta2,
                               .eps = settings_.adam_epsilon,
@@ -78,14 +83,13 @@ void OptimizerState::step(Stream& stream, double learning_rate, double gradient_
                           .w = p.value.data<T>(),
                           .grad = p.grad.data<T>(),
                           .buf = state.first.defined() ? state.first.data<T>() : nullptr,
-                          .lr = learning_rate,
+                          .lr = rate,
                           .momentum = settings_.momentum,
                           .weight_decay = decay,
                           .grad_scale = gradient_scale,
                           .t = updates_});
     });
   }
-  clear_gradients();
 }
 
 void OptimizerState::clear_gradients() {

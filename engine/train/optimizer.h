@@ -2,6 +2,7 @@
 // throughout.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,19 +11,22 @@
 #include "engine/core/stream.h"
 #include "engine/io/safetensors_writer.h"
 #include "engine/io/weights.h"
+#include "engine/nn/adapter.h"
 
 namespace ft {
 
 class OptimizerState {
  public:
-  OptimizerState(const TrainingSection& settings, std::vector<Parameter*> parameters);
+  /// `adapters`: may scale the learning rate of what they train.
+  OptimizerState(const TrainingSection& settings, std::vector<Parameter*> parameters,
+                 std::span<Adapter* const> adapters = {});
 
   /// √ Σ g² over all parameters, before clipping; in double, in the order of the list.
   double gradient_norm(Stream& stream) const;
   /// The first parameter whose gradient is not finite; null if all are.
   const Parameter* non_finite(Stream& stream) const;
-  /// One update with the gradients times `gradient_scale`, then clears them. Weight decay skips biases and
-  /// norms (everything of one dimension).
+  /// One update with the gradients times `gradient_scale`; they stay. Weight decay skips biases and norms
+  /// (everything of one dimension).
   void step(Stream& stream, double learning_rate, double gradient_scale);
   void clear_gradients();
 
@@ -41,6 +45,7 @@ class OptimizerState {
   std::string key(size_t i, const char* which) const;
   const TrainingSection& settings_;
   std::vector<Parameter*> parameters_;
+  std::vector<double> rate_factors_;  // of the learning rate, one a parameter
   std::vector<State> state_;
   int64_t updates_ = 0;
 };

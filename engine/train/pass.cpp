@@ -1,5 +1,7 @@
 #include "engine/train/pass.h"
 
+#include <algorithm>
+
 #include "engine/ops/head.h"
 
 namespace ft {
@@ -13,20 +15,23 @@ struct Batch {
   std::vector<int32_t> targets, target_row, target_position, target_bounds = {0};
 };
 
-Batch lay_out(std::span<const DataRow* const> rows, int32_t first_row) {
+Batch lay_out(std::span<const DataRow* const> rows, int32_t first_row, const AdapterStep* adapters) {
+  const VirtualTokens* before = adapters ? adapters->before() : nullptr;
+  const int32_t leading = adapters ? adapters->leading_rows() : 0,
+                first_position = before ? static_cast<int32_t>(before->rows()) : 0;
   Batch b;
   for (size_t r = 0; r < rows.size(); ++r) {
     const DataRow& row = *rows[r];
     const int32_t start = b.layout->bounds.back(), name = first_row + static_cast<int32_t>(r);
-    b.layout->add_sample(static_cast<int64_t>(row.ids.size()), name);
+    b.layout->add_sample(static_cast<int64_t>(row.ids.size()), name, first_position, leading);
     b.ids->insert(b.ids->end(), row.ids.begin(), row.ids.end());
-    for (size_t i = 1; i < row.ids.size(); ++i) {
+    for (size_t i = leading > 0 ? 0 : 1; i < row.ids.size(); ++i) {
       if (row.labels[i] == kNoTarget) continue;
-      const auto at = static_cast<int32_t>(i - 1);
+      const int32_t at = leading + static_cast<int32_t>(i) - 1;
       b.predicting->push_back(start + at);
       b.targets.push_back(row.labels[i]);
       b.target_row.push_back(name);
-      b.target_position.push_back(at);
+      b.target_position.push_back(first_position + at);
     }
     b.target_bounds.push_back(static_cast<int32_t>(b.targets.size()));
   }
@@ -39,6 +44,10 @@ void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& 
                   .training = s.training,
                   .dropout_key = s.dropout_key,
                   .recompute = s.recompute && s.training};
+  if (s.adapters) {
+    forward.before = s.adapters->before();
+    forward.prompt = s.adapters->leading();
+  }
   const Var hidden = gather_rows(tape, model.hidden(forward, b.ids), b.predicting);
   const RowIndex rows{{b.target_bounds.data(), static_cast<int32_t>(b.target_bounds.size()) - 1},
                       b.target_row.data(),
@@ -48,22 +57,28 @@ void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& 
   for (const double loss : head.row_loss) sum.loss += loss;
   sum.targets += static_cast<int64_t>(b.targets.size());
   sum.correct += head.correct;
-  sum.tokens += b.layout->tokens();
+  sum.tokens += static_cast<int64_t>(b.ids->size());
   if (s.training) tape.backward();
 }
 
 }  // namespace
 
+bool any_first_target(std::span<const DataRow* const> rows) {
+  return std::any_of(rows.begin(), rows.end(), [](const DataRow* r) { return r->labels[0] != kNoTarget; });
+}
+
 void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
               const PassSettings& settings, LossSum& sum) {
+  const int64_t leading = settings.adapters ? settings.adapters->leading_rows() : 0;
+  const auto size = [&](size_t i) { return static_cast<int64_t>(rows[i]->ids.size()) + leading; };
   for (size_t begin = 0; begin < rows.size();) {
     size_t end = begin;
     int64_t tokens = 0;
-    while (end < rows.size() &&
-           (end == begin || tokens + static_cast<int64_t>(rows[end]->ids.size()) <= settings.pass_tokens))
-      tokens += static_cast<int64_t>(rows[end++]->ids.size());
-    run_pass(model, stream, lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin)), settings,
-             sum);
+    while (end < rows.size() && (end == begin || tokens + size(end) <= settings.pass_tokens))
+      tokens += size(end++);
+    run_pass(model, stream,
+             lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin), settings.adapters),
+             settings, sum);
     begin = end;
   }
 }

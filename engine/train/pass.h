@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/data/dataset.h"
-#include "engine/nn/model.h"
+#include "engine/nn/adapter_step.h"
 
 namespace ft {
 
@@ -18,7 +18,8 @@ struct PassSettings {
   bool training = false;   // dropout, gradients
   bool recompute = false;  // training.gradient_checkpointing
   uint64_t dropout_key = 0;
-  double gradient_scale = 1;  // 1 / targets of the optimizer step
+  double gradient_scale = 1;              // 1 / targets of the optimizer step
+  const AdapterStep* adapters = nullptr;  // what the adapters made for this step
   int64_t pass_tokens = kPassTokens;
 };
 
@@ -27,6 +28,10 @@ struct LossSum {
   int64_t targets = 0, correct = 0, tokens = 0;
   double mean() const { return targets ? loss / static_cast<double>(targets) : 0; }
 };
+
+/// Does any row have a target that is its first token? (Its prediction stands at the end of a prompt, which
+/// then leads each sample.)
+bool any_first_target(std::span<const DataRow* const> rows);
 
 /// Runs the rows, in order, in as many passes as it takes; adds to `sum` and, when training, to the
 /// gradients.

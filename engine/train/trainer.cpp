@@ -32,7 +32,7 @@ class Trainer {
         stream_(stream),
         compute_(compute),
         plan_(job.train.rows, t_, job.experiment.data.shuffle),
-        optimizer_(t_, job.trainables),
+        optimizer_(t_, job.trainables, job.adapters),
         identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
         progress_(plan_.total_steps()) {}
 
@@ -85,25 +85,38 @@ class Trainer {
   bool step() {
     const auto start = std::chrono::steady_clock::now();
     const std::vector<const DataRow*> rows = plan_.rows(state_.step);
+    const bool prompted = has_prompt(job_.adapters);
     int64_t targets = 0;
-    for (const DataRow* r : rows) targets += r->targets();
+    for (const DataRow* r : rows) targets += r->targets(prompted);
+    const StepInfo info{
+        .training = true,
+        .dropout_key = dropout_key(static_cast<uint64_t>(t_.seed), static_cast<uint64_t>(state_.step)),
+        .step = state_.step,
+        .total_steps = plan_.total_steps()};
+    AdapterStep adapters(job_.model, job_.adapters, stream_, compute_, info,
+                         !prompted || !(drops_anything(job_.model, job_.adapters) || any_first_target(rows)));
     LossSum sum;
     run_rows(job_.model, stream_, rows,
              {.compute = compute_,
               .training = true,
               .recompute = t_.gradient_checkpointing,
-              .dropout_key = dropout_key(static_cast<uint64_t>(t_.seed), static_cast<uint64_t>(state_.step)),
-              .gradient_scale = 1 / static_cast<double>(targets)},
+              .dropout_key = info.dropout_key,
+              .gradient_scale = 1 / static_cast<double>(targets),
+              .adapters = &adapters},
              sum);
+    const double extra = adapters.finish();
     if (job_.interrupted && job_.interrupted->load()) {
       optimizer_.clear_gradients();
       return false;
     }
-    const double loss = sum.mean(), norm = optimizer_.gradient_norm(stream_);
+    const double loss = sum.mean() + extra, norm = optimizer_.gradient_norm(stream_);
     const double rate = job_.learning_rate * schedule_factor(t_.lr_scheduler_type, state_.step,
                                                              t_.warmup(plan_.total_steps()),
                                                              plan_.total_steps(), job_.learning_rate);
-    update(loss, norm, rate);
+    if (update(loss, norm, rate))
+      for (Adapter* a : job_.adapters)
+        if (a->active()) a->after_update(stream_, info);
+    optimizer_.clear_gradients();
     ++state_.step;
     state_.tokens += sum.tokens;
     state_.targets += targets;
@@ -116,23 +129,24 @@ class Trainer {
     return true;
   }
 
-  void update(double loss, double norm, double rate) {
+  // False for a step that is skipped.
+  bool update(double loss, double norm, double rate) {
     if (std::isfinite(loss) && std::isfinite(norm)) {
       state_.skipped_in_a_row = 0;
       const double clip = t_.max_grad_norm > 0 ? std::min(1.0, t_.max_grad_norm / (norm + 1e-6)) : 1.0;
       optimizer_.step(stream_, rate, clip);
-      return;
+      return true;
     }
     const Parameter* bad = optimizer_.non_finite(stream_);
     const std::string what =
         bad ? fmt::format("the gradient of {}", bad->name) : fmt::format("the loss ({})", loss);
-    optimizer_.clear_gradients();
     progress_.note(fmt::format("warning: step {} skipped: {} is not finite", state_.step + 1, what));
     if (++state_.skipped_in_a_row >= kSkippedSteps)
       fail(
           "{} steps in a row were not finite, last {}; lower training.learning_rate; the last good "
           "checkpoint is {}",
           kSkippedSteps, what, result_.checkpoint.empty() ? "none" : result_.checkpoint.string());
+    return false;
   }
 
   void log(double norm, double rate, double tokens_per_second, double loss) {
@@ -169,7 +183,7 @@ class Trainer {
     result_.last_eval.clear();
     result_.last_eval_step = state_.step;
     for (const EvalSet& set : job_.eval) {
-      const double loss = evaluate(job_.model, stream_, compute_, *set.data);
+      const double loss = evaluate(job_.model, job_.adapters, stream_, compute_, *set.data);
       row[set.metric] = loss;
       text += fmt::format("  {} {:.4f}", set.metric, loss);
       result_.last_eval.emplace_back(set.metric, loss);
@@ -199,6 +213,7 @@ class Trainer {
 
   void checkpoint() {
     state_.metrics_bytes = metrics_->bytes();
+    for (Adapter* a : job_.adapters) a->settle(stream_);
     const std::filesystem::path folder = checkpoint_path(t_.output_dir, state_.step);
     save_checkpoint(folder, state_, optimizer_, job_.weights, identity_);
     result_.checkpoint = folder;
@@ -240,11 +255,14 @@ class Trainer {
 
 }  // namespace
 
-double evaluate(Model& model, Stream& stream, DType compute, const Dataset& data) {
+double evaluate(Model& model, std::span<Adapter* const> adapters, Stream& stream, DType compute,
+                const Dataset& data) {
   std::vector<const DataRow*> rows;
   for (const DataRow& r : data.rows) rows.push_back(&r);
+  const AdapterStep step(model, adapters, stream, compute, {},
+                         !has_prompt(adapters) || !any_first_target(rows));
   LossSum sum;
-  run_rows(model, stream, rows, {.compute = compute}, sum);
+  run_rows(model, stream, rows, {.compute = compute, .adapters = &step}, sum);
   return sum.mean();
 }
 

@@ -5,12 +5,13 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/config/experiment.h"
 #include "engine/data/dataset.h"
-#include "engine/nn/model.h"
+#include "engine/nn/adapter_step.h"
 
 namespace ft {
 
@@ -28,6 +29,7 @@ struct TrainJob {
   const Experiment& experiment;
   ConfigNode resolved;  // what resolved.yaml says
   Model& model;
+  std::vector<Adapter*> adapters;
   std::vector<Parameter*> trainables;
   const Dataset& train;
   std::vector<EvalSet> eval;
@@ -48,7 +50,8 @@ struct TrainResult {
 };
 
 /// Mean loss over a set: the same numbers whatever the batch size.
-double evaluate(Model& model, Stream& stream, DType compute, const Dataset& data);
+double evaluate(Model& model, std::span<Adapter* const> adapters, Stream& stream, DType compute,
+                const Dataset& data);
 
 TrainResult train(TrainJob& job, Stream& stream, DType compute);
 

@@ -103,7 +103,7 @@ TEST(Layout, NoBufferOfTokensTimesVocabularyInTrainingOrEvaluation) {
   const size_t training = peak_bytes(
       [&] { run_rows(*model, cpu.stream, rows, {.training = true, .gradient_scale = 0.01}, sum); });
   const size_t evaluation =
-      peak_bytes([&] { EXPECT_GT(evaluate(*model, cpu.stream, DType::f32, data), 0.0); });
+      peak_bytes([&] { EXPECT_GT(evaluate(*model, {}, cpu.stream, DType::f32, data), 0.0); });
   constexpr size_t kLogits = size_t{kTokens} * kVocab * sizeof(float);
   std::printf("logits of one row: %.1f MB; training peaks at %.1f MB, evaluation at %.1f MB\n", kLogits / 1e6,
               static_cast<double>(training) / 1e6, static_cast<double>(evaluation) / 1e6);

@@ -140,8 +140,8 @@ TEST(Generator, RowsThatEndMakeRoomAndPassesAreBounded) {
   o.do_sample = true;
   o.stop_ids = {3, 10, 20, 30, 40, 50, 60};  // rows end at different times
   const auto whole = m.run(prompts, o);
-  for (const Batching batching : {Batching{.rows = 3}, Batching{.rows = 16, .tokens = 4},
-                                  Batching{.rows = 1, .tokens = 1}, Batching{.rows = 5, .tokens = 3}}) {
+  for (const Batching& batching : {Batching{.rows = 3}, Batching{.rows = 16, .tokens = 4},
+                                   Batching{.rows = 1, .tokens = 1}, Batching{.rows = 5, .tokens = 3}}) {
     const auto got = m.run(prompts, o, {}, batching);
     for (size_t i = 0; i < prompts.size(); ++i) {
       EXPECT_EQ(got[i].ids, whole[i].ids) << "row " << i;

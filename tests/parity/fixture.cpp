@@ -97,6 +97,7 @@ std::vector<Json> Fixture::train(const std::filesystem::path& output,
   TrainJob job{.experiment = experiment,
                .resolved = to_resolved(experiment),
                .model = model(),
+               .adapters = {adapter.get()},
                .trainables = adapter->trainables(),
                .train = train_rows,
                .eval = {},
@@ -110,13 +111,13 @@ std::vector<Json> Fixture::train(const std::filesystem::path& output,
       save_model(model(), f, DType::f32, model().facts().tied,
                  [](const Slot& s) { return to_plain(*s.parameter); });
     else
-      save_adapter(*adapter, f, {"model", loaded.fingerprint, {}});
+      save_adapter(*adapter, f, {"model", loaded.fingerprint, {}}, true);
   };
   job.weights.load = [&](const std::filesystem::path& f) {
     if (full())
       reload_model(model(), f, host);
     else
-      load_adapter_tensors(*adapter, f / "adapter_model.safetensors");
+      load_adapter_tensors(*adapter, f);
   };
   std::atomic<bool> stop{false};
   job.interrupted = &stop;

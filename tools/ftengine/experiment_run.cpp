@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <optional>
 
-#include "adapters/files.h"
 #include "adapters/registry.h"
+#include "adapters/stack.h"
 #include "engine/config/json.h"
 #include "engine/config/yaml.h"
 #include "engine/data/open_tokenizer.h"
@@ -51,7 +51,7 @@ class ExperimentRun {
     const std::filesystem::path checkpoint = options_.resume ? find_checkpoint() : std::filesystem::path();
     open_model();
     open_data();
-    attach_adapter();
+    attach_adapters();
     check_disk(subject(), checkpoint, options_.overwrite && !options_.resume);
     print_start(subject());
     if (options_.dry_run) return 0;
@@ -69,11 +69,12 @@ class ExperimentRun {
         .experiment = e_,
         .resolved = resolved_,
         .model = *loaded_.model,
-        .trainables = adapter_->trainables(),
+        .adapters = {adapters_.all().begin(), adapters_.all().end()},
+        .trainables = adapters_.trainables(),
         .train = train_,
         .eval = eval_sets(),
         .learning_rate = learning_rate_,
-        .weights = {[this](const std::filesystem::path& f) { save_weights(subject(), f); },
+        .weights = {[this](const std::filesystem::path& f) { save_weights(subject(), f, true); },
                     [this](const std::filesystem::path& f) { load_weights(subject(), f, session_.host()); }},
         .base_fingerprint = loaded_.fingerprint,
         .resume_from = checkpoint,
@@ -85,7 +86,8 @@ class ExperimentRun {
                  result.steps, result.checkpoint.string(), options_.yaml.string());
       return 130;
     }
-    save_weights(subject(), t.output_dir);
+    adapters_.settle(session_.stream());
+    save_weights(subject(), t.output_dir, false);
     save_companions(subject(), tokenizer_.get(), t.output_dir);
     finish(result);
     return 0;
@@ -95,9 +97,6 @@ class ExperimentRun {
     if (e_.model.task_type != TaskType::causal_lm)
       bad_input("{}: model.task_type: {} is not supported; use CAUSAL_LM", e_.yaml.string(),
                 name_of(e_.model.task_type));
-    if (e_.adapters.size() > 1)
-      bad_input("{}: adapter: one method at a time is supported, the list has {}", e_.yaml.string(),
-                e_.adapters.size());
     if (!e_.trainable.empty())
       bad_input("{}: trainable: training by name is not supported; use adapter.peft_type", e_.yaml.string());
     if (e_.training.fp16) bad_input("{}: training.fp16 is not supported; use bf16 on CUDA", e_.yaml.string());
@@ -114,22 +113,28 @@ class ExperimentRun {
   // Of the activations.
   DType compute() const { return e_.training.bf16 ? DType::bf16 : DType::f32; }
 
-  std::filesystem::path init_from() const {
-    const ConfigNode* from = adapter_node().find("init_from");
+  static std::filesystem::path init_from(const ConfigNode& adapter) {
+    const ConfigNode* from = adapter.find("init_from");
     return from && from->is_string() ? std::filesystem::path(from->string()) : std::filesystem::path();
   }
-  const ConfigNode& adapter_node() const { return e_.adapters.at(0); }
 
-  // The method's own fields, before anything large is opened.
+  // The methods' own fields, before anything large is opened.
   void check_adapters() {
     if (e_.adapters.empty())
       bad_input("{}: no adapter; write adapter: {{peft_type: LORA}} or another method", e_.yaml.string());
-    const std::filesystem::path from = init_from();
-    const ConfigNode config = from.empty() ? adapter_node() : read_adapter_config(from);
-    const AdapterKind& kind = find_adapter_kind(config);
-    adapter_ = kind.make(config, from.empty() ? "adapter" : "", !from.empty());
-    adapter_where_ = config.where();
-    learning_rate_ = e_.training.learning_rate.value_or(kind.learning_rate);
+    std::optional<double> rate = e_.training.learning_rate;
+    for (const ConfigNode& node : e_.adapters) {
+      const std::filesystem::path from = init_from(node);
+      const ConfigNode config = from.empty() ? node : read_adapter_config(from);
+      const AdapterKind& kind = find_adapter_kind(config);
+      if (kind.peft_type == "NONE" && e_.adapters.size() > 1)
+        bad_input("{}: adapter: NONE trains every weight and stands alone", node.where());
+      methods_.push_back(
+          {from, config.where(), kind.make(config, from.empty() ? "adapter" : "", !from.empty())});
+      // A hybrid learns at the pace of its slowest part.
+      if (!e_.training.learning_rate) rate = std::min(rate.value_or(kind.learning_rate), kind.learning_rate);
+    }
+    learning_rate_ = *rate;
   }
 
   std::filesystem::path find_checkpoint() const {
@@ -180,40 +185,42 @@ class ExperimentRun {
                          session_.host());
   }
 
-  void attach_adapter() {
-    const AttachOptions attach{.compute = kParameters,
-                               .device = session_.device(),
-                               .seed = static_cast<uint64_t>(e_.training.seed),
-                               .index = 0,
-                               .where = adapter_where_};
-    const std::filesystem::path from = init_from();
-    if (!from.empty()) {
-      adapter_ = load_adapter(from, *loaded_.model, loaded_.fingerprint, attach);
-    } else {
-      adapter_->attach(*loaded_.model, attach);
+  void attach_adapters() {
+    for (Method& m : methods_) {
+      const AttachOptions attach{.compute = kParameters,
+                                 .device = session_.device(),
+                                 .seed = static_cast<uint64_t>(e_.training.seed),
+                                 .index = static_cast<int>(adapters_.size()),
+                                 .where = m.where};
+      if (!m.from.empty())
+        m.adapter = load_adapter(m.from, *loaded_.model, loaded_.fingerprint, attach);
+      else
+        m.adapter->attach(*loaded_.model, attach);
+      adapters_.add(std::move(m.adapter));
     }
   }
 
   RunSubject subject() const {
-    return {e_, loaded_, *adapter_, template_.get(), train_, evals_, session_.describe()};
+    return {e_, loaded_, adapters_, template_.get(), train_, evals_, session_.describe()};
   }
 
-  bool full() const { return adapter_->peft_type() == "NONE"; }
+  bool full() const { return adapters_.full(); }
 
   // resolved.yaml: running it again repeats the run.
   void make_resolved() {
     Experiment r = e_;
     r.training.learning_rate = learning_rate_;
-    if (init_from().empty() && !full()) {
+    for (size_t i = 0; i < r.adapters.size() && !full(); ++i) {
+      if (!methods_[i].from.empty()) continue;
       ConfigNode adapter = ConfigNode::map();
-      const nlohmann::ordered_json config = adapter_->config_json("");
+      const nlohmann::ordered_json config = adapters_.all()[i]->config_json("");
       for (const auto& [key, value] : config.items()) {
         if (value.is_null() || key == "base_model_name_or_path" || key == "inference_mode" ||
             key == "task_type")
           continue;
         adapter.set(key, from_json(nlohmann::ordered_json(value), nullptr));
       }
-      r.adapters = {adapter};
+      r.adapters[i] = adapter;
     }
     if (template_ && r.data.prompt_template.is_null()) r.data.prompt_template = template_->name();
     resolved_ = to_resolved(r);
@@ -243,8 +250,10 @@ class ExperimentRun {
         e_.generation, e_.model.is_gguf() ? FolderGeneration{} : read_folder_generation(e_.model.path),
         template_->stop_ids());
     fmt::print(stderr, "samples  {} answers {} ...\n", prompts.size(), when);
+    const AdapterStep step(*loaded_.model, adapters_.all(), session_.stream(), compute(), {});
     const std::vector<Answer> answers =
-        generate_text(*loaded_.model, session_.stream(), compute(), tokenizer_, prompts, options);
+        generate_text(*loaded_.model, session_.stream(), compute(), tokenizer_, prompts, options, {},
+                      {.before = {step.before()}});
     for (size_t i = 0; i < answers.size(); ++i) samples_[i].*side = answers[i].text;
     write_samples(e_.training.output_dir, samples_);
   }
@@ -253,8 +262,8 @@ class ExperimentRun {
     if (result.last_eval_step != result.steps) {
       result.last_eval.clear();
       for (const EvalSet& s : eval_sets())
-        result.last_eval.emplace_back(s.metric,
-                                      evaluate(*loaded_.model, session_.stream(), compute(), *s.data));
+        result.last_eval.emplace_back(
+            s.metric, evaluate(*loaded_.model, adapters_.all(), session_.stream(), compute(), *s.data));
     }
     ask("after training", &SampleAnswers::after);
     print_samples(samples_);
@@ -262,10 +271,13 @@ class ExperimentRun {
     std::fflush(stdout);
     report(result);
     print_end(subject(), result);
-    if (!full() && changes_nothing(e_.training.output_dir))
-      fmt::print(stderr,
-                 "warning: the adapter changes nothing: training left it as it began; look at "
-                 "training.learning_rate and at the losses\n");
+    if (full()) return;
+    for (const std::filesystem::path& folder : adapter_folders(e_.training.output_dir))
+      if (changes_nothing(folder))
+        fmt::print(stderr,
+                   "warning: the adapter {}changes nothing: training left it as it began; look at "
+                   "training.learning_rate and at the losses\n",
+                   adapters_.size() > 1 ? folder.filename().string() + " " : "");
   }
 
   // The run's result does not hang on its report.
@@ -283,8 +295,13 @@ class ExperimentRun {
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const Template> template_;
   LoadedModel loaded_;
-  std::unique_ptr<Adapter> adapter_;
-  std::string adapter_where_;
+  struct Method {
+    std::filesystem::path from;        // init_from, or empty
+    std::string where;                 // for messages
+    std::unique_ptr<Adapter> adapter;  // until it is attached
+  };
+  std::vector<Method> methods_;
+  AdapterStack adapters_;
   double learning_rate_ = 0;
   Dataset train_;
   std::vector<std::pair<std::string, Dataset>> evals_;

@@ -7,10 +7,11 @@
 #include <optional>
 #include <span>
 
-#include "adapters/files.h"
+#include "adapters/stack.h"
 #include "engine/data/open_tokenizer.h"
 #include "engine/generate/text.h"
 #include "engine/io/json.h"
+#include "engine/nn/adapter_step.h"
 #include "models/load.h"
 #include "tools/ftengine/commands.h"
 #include "tools/ftengine/session.h"
@@ -38,7 +39,8 @@ struct Args {
 struct Responder {
   Session session;
   LoadedModel loaded;
-  std::unique_ptr<Adapter> adapter;
+  AdapterStack adapters;
+  std::unique_ptr<AdapterStep> step;                // what the adapters put before every prompt
   std::shared_ptr<const Tokenizer> tokenizer;       // null: the model has none, ids only
   std::shared_ptr<const Template> prompt_template;  // null: prompts are taken as they are
   GenerationOptions options;
@@ -161,7 +163,7 @@ std::vector<int32_t> row_ids(const Responder& r, const Args& args, const Json& r
 /// Answers with text where there is a tokenizer, ids alone where there is none.
 std::vector<Answer> answer(Responder& r, std::span<const std::vector<int32_t>> prompts, const OnText& on_text,
                            uint64_t first_row) {
-  const Batching batching{.first_row = first_row};
+  const Batching batching{.first_row = first_row, .before = {r.step->before()}};
   if (r.tokenizer)
     return generate_text(*r.loaded.model, r.session.stream(), DType::f32, r.tokenizer, prompts, r.options,
                          on_text, batching);
@@ -210,9 +212,6 @@ void answer_file(Responder& r, const Args& args) {
 void run(const Args& args) {
   if (args.prompt.has_value() + !args.input_ids.empty() + args.file.has_value() != 1)
     bad_input("generate: give exactly one of --prompt, --input-ids and --file");
-  if (args.adapters.size() > 1)
-    bad_input("--adapter: {} adapters are given, but one at a time is supported so far",
-              args.adapters.size());
   std::error_code ignored;
   if (!fs::exists(args.model, ignored))
     bad_input("{}: no such model; give a Hugging Face folder or a .gguf file", args.model.string());
@@ -223,12 +222,15 @@ void run(const Args& args) {
   open_text(r, args, adapter, trained);
   settle_options(r, args, adapter, trained);
   r.loaded = load_model(args.model, load, r.session.host());
-  if (!adapter.empty())
-    r.adapter = load_adapter(adapter, *r.loaded.model, r.loaded.fingerprint,
-                             {.device = r.session.device(), .where = adapter.string()});
-  if (!adapter.empty() && changes_nothing(adapter))
-    fmt::print(stderr, "warning: the adapter {} changes nothing: the answers are the base's own\n",
-               adapter.string());
+  r.adapters = load_stack(args.adapters, *r.loaded.model, r.loaded.fingerprint,
+                          {.device = r.session.device(), .training = false, .where = adapter.string()});
+  r.step = std::make_unique<AdapterStep>(*r.loaded.model, r.adapters.all(), r.session.stream(), DType::f32,
+                                         StepInfo());
+  for (const fs::path& given : args.adapters)
+    for (const fs::path& folder : adapter_folders(given))
+      if (changes_nothing(folder))
+        fmt::print(stderr, "warning: the adapter {} changes nothing: the answers are the base's own\n",
+                   folder.string());
   if (args.file) return answer_file(r, args);
   answer_one(r, args,
              args.prompt ? prompt_ids(r, {.system = args.generation.system.value_or(""),
@@ -245,7 +247,9 @@ void register_generate(CLI::App& app) {
   CLI::App* c = app.add_subcommand("generate", "answer prompts with a model and its adapter");
   GenerationSection& g = args->generation;
   c->add_option("--model", args->model, "Hugging Face folder or .gguf file")->required();
-  c->add_option("--adapter", args->adapters, "adapter folder in PEFT's format")->allow_extra_args(false);
+  c->add_option("--adapter", args->adapters,
+                "adapter folder in PEFT's format; repeated: all of them act together")
+      ->allow_extra_args(false);
   c->add_option("--prompt", args->prompt, "what to answer");
   c->add_option("--input-ids", args->input_ids, "the prompt as ids: 1,2,3")->delimiter(',');
   c->add_option("--file", args->file,

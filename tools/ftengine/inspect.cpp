@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "adapters/files.h"
+#include "adapters/stack.h"
 #include "engine/data/open_tokenizer.h"
 #include "tools/ftengine/commands.h"
 #include "tools/ftengine/inspect_files.h"
@@ -64,7 +64,7 @@ std::string why_not(const Args& args) {
   // Half the memory; neither shapes nor the fingerprint depend on the storage.
   LoadedModel base = load_model(*args.model, {.storage = DType::bf16}, session.host());
   try {
-    load_adapter(args.path, *base.model, base.fingerprint, {});
+    load_stack({&args.path, 1}, *base.model, base.fingerprint, {.training = false, .where = {}});
     return "";
   } catch (const InputError& e) {
     return e.what();

@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-#include "adapters/files.h"
+#include "adapters/stack.h"
 #include "engine/data/open_tokenizer.h"
 #include "engine/io/atomic_folder.h"
 #include "engine/io/gguf.h"
@@ -83,7 +83,7 @@ void check_inputs(const Args& args) {
     bad_input("{}: no such model; give a Hugging Face folder or a .gguf file", args.model.string());
   if (!fs::exists(args.adapter))
     bad_input("{}: no such adapter; give the folder that holds adapter_config.json", args.adapter.string());
-  if (!fs::exists(args.adapter / "adapter_config.json") && fs::exists(args.adapter / "config.json"))
+  if (fs::exists(args.adapter / "config.json") && !fs::exists(args.adapter / "adapter_config.json"))
     bad_input("{}: a whole model, not an adapter: there is nothing to merge, use it as it is",
               args.adapter.string());
 }
@@ -108,7 +108,7 @@ bool still_tied(Model& model) {
   return places > 1 && head.adapters.empty();
 }
 
-std::vector<float> merged_values(const Adapter& adapter, const Slot& slot, DType dtype) {
+std::vector<float> merged_values(const AdapterStack& adapter, const Slot& slot, DType dtype) {
   std::vector<float> values = to_plain(*slot.parameter);
   adapter.merge(slot, values);
   for (const float v : values) {
@@ -122,9 +122,9 @@ std::vector<float> merged_values(const Adapter& adapter, const Slot& slot, DType
   return values;
 }
 
-void report(const Args& args, const Adapter& adapter, const OutputType& type, bool was_tied, bool tied,
+void report(const Args& args, const AdapterStack& adapter, const OutputType& type, bool was_tied, bool tied,
             const LogitDifference& merged, const LogitDifference& effect) {
-  fmt::print("merged   {} adapter {} into {}\n", adapter.peft_type(), args.adapter.string(),
+  fmt::print("merged   {} adapter {} into {}\n", adapter.describe(), args.adapter.string(),
              args.model.string());
   fmt::print("folder   {}\n", args.out.string());
   fmt::print("dtype    {} ({})\n", dtype_name(type.dtype), type.why);
@@ -152,19 +152,21 @@ void run(const Args& args) {
   check_expressible(model, args.model);
   const auto tokenizer = has_tokenizer(args.model) ? open_base_tokenizer(args.model) : nullptr;
   const Prompts prompts = probe_prompts(tokenizer.get(), model.facts());
-  const std::vector<float> plain = probe_logits(model, stream, prompts);
-  std::unique_ptr<Adapter> adapter = load_adapter(args.adapter, model, base.fingerprint, {});
-  if (!adapter->mergeable())
-    bad_input("{}: a {} adapter cannot be folded into the weights; use it with --adapter",
-              args.adapter.string(), adapter->peft_type());
-  const std::vector<float> adapted = probe_logits(model, stream, prompts);
+  const std::vector<float> plain = probe_logits(model, {}, stream, prompts);
+  const AdapterStack adapters =
+      load_stack({&args.adapter, 1}, model, base.fingerprint, {.training = false, .where = {}});
+  for (const Adapter* a : adapters.all())
+    if (!a->mergeable())
+      bad_input("{}: a {} adapter cannot be folded into the weights; use it with --adapter",
+                args.adapter.string(), a->peft_type());
+  const std::vector<float> adapted = probe_logits(model, adapters.all(), stream, prompts);
   const int64_t vocab = model.facts().vocab;
   const bool was_tied = model.facts().tied, tied = still_tied(model);
 
   make_parents(args.out);
   AtomicFolder folder(args.out);
   save_model(model, folder.temporary(), type.dtype, tied,
-             [&](const Slot& slot) { return merged_values(*adapter, slot, type.dtype); });
+             [&](const Slot& slot) { return merged_values(adapters, slot, type.dtype); });
   write_companions({.base = args.model,
                     .adapter = args.adapter,
                     .out = folder.temporary(),
@@ -173,12 +175,13 @@ void run(const Args& args) {
   base.model.reset();
 
   LoadedModel result = load_model(folder.temporary(), {.storage = type.dtype}, session.host());
-  const LogitDifference merged = compare_logits(adapted, probe_logits(*result.model, stream, prompts), vocab);
+  const LogitDifference merged =
+      compare_logits(adapted, probe_logits(*result.model, {}, stream, prompts), vocab);
   if (!(merged.largest <= (type.dtype == DType::f32 ? kFloat32Limit : kNarrowLimit) * merged.scale))
     fail("{}: the merged model differs from base + adapter by {} in its logits; nothing was written",
          args.out.string(), merged.largest);
   folder.commit();
-  report(args, *adapter, type, was_tied, tied, merged, compare_logits(plain, adapted, vocab));
+  report(args, adapters, type, was_tied, tied, merged, compare_logits(plain, adapted, vocab));
 }
 
 }  // namespace

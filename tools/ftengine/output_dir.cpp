@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "adapters/stack.h"
 #include "engine/core/check.h"
 #include "engine/io/atomic_file.h"
 #include "engine/train/checkpoint.h"
@@ -16,10 +17,19 @@
 namespace ft {
 namespace {
 
-constexpr const char* kFiles[] = {
-    "metrics.jsonl",  "resolved.yaml",         "adapter_config.json", "adapter_model.safetensors",
-    "ftengine.json",  "model.safetensors",     "config.json",         "generation_config.json",
-    "tokenizer.json", "tokenizer_config.json", "samples.jsonl",       "report.html"};
+constexpr const char* kFiles[] = {"metrics.jsonl",
+                                  "resolved.yaml",
+                                  "adapter_config.json",
+                                  "adapter_model.safetensors",
+                                  "ftengine.json",
+                                  "model.safetensors",
+                                  "config.json",
+                                  "generation_config.json",
+                                  "tokenizer.json",
+                                  "tokenizer_config.json",
+                                  "samples.jsonl",
+                                  "report.html",
+                                  "prompt_encoder.safetensors"};
 
 bool holds_run(const std::filesystem::path& path) {
   for (const char* name : {"metrics.jsonl", "resolved.yaml", "adapter_config.json"})
@@ -33,6 +43,11 @@ std::vector<std::filesystem::path> of_a_run(const std::filesystem::path& path) {
   if (!holds_run(path)) return {};
   std::vector<std::filesystem::path> all = list_checkpoints(path);
   std::error_code error;
+  try {
+    for (std::filesystem::path& p : adapter_folders(path))  // of a hybrid
+      if (p != path && std::filesystem::exists(p, error)) all.push_back(std::move(p));
+  } catch (const InputError&) {  // a damaged list: what it named stays
+  }
   for (const char* name : kFiles)
     if (std::filesystem::exists(path / name, error)) all.push_back(path / name);
   for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error))

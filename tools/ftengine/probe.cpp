@@ -39,15 +39,18 @@ Prompts probe_prompts(const Tokenizer* tokenizer, const ModelFacts& facts) {
   return prompts;
 }
 
-std::vector<float> probe_logits(Model& model, Stream& stream, const Prompts& prompts) {
+std::vector<float> probe_logits(Model& model, std::span<Adapter* const> adapters, Stream& stream,
+                                const Prompts& prompts) {
+  const AdapterStep step(model, adapters, stream, DType::f32, {});
+  const int32_t start = step.before() ? static_cast<int32_t>(step.before()->rows()) : 0;
   auto layout = std::make_shared<Layout>();
   auto ids = std::make_shared<std::vector<int32_t>>();
   for (size_t i = 0; i < prompts.size(); ++i) {
-    layout->add_sample(static_cast<int64_t>(prompts[i].size()), static_cast<int32_t>(i));
+    layout->add_sample(static_cast<int64_t>(prompts[i].size()), static_cast<int32_t>(i), start);
     ids->insert(ids->end(), prompts[i].begin(), prompts[i].end());
   }
   Tape tape(stream, DType::f32, layout, false);
-  Forward forward{.tape = tape};
+  Forward forward{.tape = tape, .before = step.before()};
   const Var hidden = model.hidden(forward, ids);
   const LinearWeights head = model.head().weights(forward);
   std::vector<float> all;

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/core/stream.h"
 #include "engine/data/tokenizer.h"
-#include "engine/nn/model.h"
+#include "engine/nn/adapter_step.h"
 
 namespace ft {
 
@@ -18,7 +19,8 @@ using Prompts = std::vector<std::vector<int32_t>>;
 Prompts probe_prompts(const Tokenizer* tokenizer, const ModelFacts& facts);
 
 /// Logits [tokens of all prompts, V] in float32. Memory: the result, at most 4 · 16 rows.
-std::vector<float> probe_logits(Model& model, Stream& stream, const Prompts& prompts);
+std::vector<float> probe_logits(Model& model, std::span<Adapter* const> adapters, Stream& stream,
+                                const Prompts& prompts);
 
 struct LogitDifference {
   double largest = 0;              // max |a − b|; infinite if one of the two is not finite

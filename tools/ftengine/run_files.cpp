@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "adapters/files.h"
 #include "engine/config/json.h"
 #include "engine/io/text_file.h"
 #include "engine/train/checkpoint.h"
@@ -17,10 +16,6 @@ namespace ft {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool full(const RunSubject& r) {
-  return r.adapter.peft_type() == "NONE";
-}
 
 nlohmann::ordered_json rendering(const RunSubject& r) {
   if (!r.prompt_template) return {};
@@ -34,9 +29,10 @@ nlohmann::ordered_json rendering(const RunSubject& r) {
 
 }  // namespace
 
-void save_weights(const RunSubject& r, const fs::path& folder) {
-  if (!full(r)) {
-    save_adapter(r.adapter, folder, {r.experiment.model.path.string(), r.loaded.fingerprint, rendering(r)});
+void save_weights(const RunSubject& r, const fs::path& folder, bool checkpoint) {
+  if (!r.adapters.full()) {
+    save_stack(r.adapters, folder, {r.experiment.model.path.string(), r.loaded.fingerprint, rendering(r)},
+               checkpoint);
     return;
   }
   save_model(*r.loaded.model, folder, DType::f32, r.loaded.model->facts().tied,
@@ -45,10 +41,10 @@ void save_weights(const RunSubject& r, const fs::path& folder) {
 }
 
 void load_weights(const RunSubject& r, const fs::path& folder, CpuStream& host) {
-  if (full(r))
+  if (r.adapters.full())
     reload_model(*r.loaded.model, folder, host);
   else
-    load_adapter_tensors(r.adapter, folder / "adapter_model.safetensors");
+    load_stack_tensors(r.adapters, folder);
 }
 
 void save_companions(const RunSubject& r, const Tokenizer* tokenizer, const fs::path& folder) {
@@ -71,11 +67,11 @@ void check_disk(const RunSubject& r, const fs::path& checkpoint, bool overwrite)
                 .limit = t.save_total_limit,
                 .keeps_best = !r.evals.empty()};
   const int states = t.optim == OptimizerType::adamw ? 2 : t.momentum > 0 ? 1 : 0;
-  for (const Parameter* p : r.adapter.trainables())
+  for (const Parameter* p : r.adapters.trainables())
     plan.optimizer += states * static_cast<double>(p->value.bytes());
   const auto stored = [&](const Parameter& p) { plan.weights += 4.0 * static_cast<double>(p.numel()); };
-  for (const AdapterTensor& a : r.adapter.tensors()) stored(*a.parameter);
-  if (full(r))
+  for (const AdapterTensor& a : r.adapters.tensors()) stored(*a.parameter);
+  if (r.adapters.full())
     for (const Parameter* p : distinct_parameters(*r.loaded.model)) stored(*p);
   check_space(plan, *free + (overwrite ? clearable_bytes(t.output_dir) : 0), t.output_dir);
 }

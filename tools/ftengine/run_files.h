@@ -12,7 +12,8 @@ namespace ft {
 
 /// What is trained, into a folder that exists: an adapter, or the whole model in float32; with it
 /// ftengine.json, how prompts were rendered and what ended an answer.
-void save_weights(const RunSubject& subject, const std::filesystem::path& folder);
+/// `checkpoint`: and what training needs to go on.
+void save_weights(const RunSubject& subject, const std::filesystem::path& folder, bool checkpoint);
 /// The inverse, into the model and adapter in memory.
 void load_weights(const RunSubject& subject, const std::filesystem::path& folder, CpuStream& host);
 /// What makes the folder serve alone with its base: the tokenizer (may be null), and how to generate.

@@ -38,13 +38,13 @@ Sizes sizes(const RunSubject& r) {
     s.bytes += p->value.bytes();
     all.insert(p);
   }
-  for (const Parameter* p : r.adapter.trainables()) {
+  for (const Parameter* p : r.adapters.trainables()) {
     s.trained += p->numel();
     all.insert(p);
   }
   for (const Parameter* p : all) s.total += p->numel();
-  for (const AdapterTensor& t : r.adapter.tensors()) s.stored += t.parameter->numel();
-  if (r.adapter.peft_type() == "NONE") s.stored = s.base;
+  for (const AdapterTensor& t : r.adapters.tensors()) s.stored += t.parameter->numel();
+  if (r.adapters.full()) s.stored = s.base;
   return s;
 }
 
@@ -58,7 +58,7 @@ Facts start_facts(const RunSubject& r) {
       {"model", fmt::format("{}: {}, {} parameters, frozen ones as {} ({})", e.model.path.filename().string(),
                             r.loaded.model->facts().model_type, with_commas(s.base),
                             dtype_name(r.loaded.storage), human_bytes(static_cast<double>(s.bytes)))},
-      {"adapter", fmt::format("{}: trainable {} of {} ({:.3f} %), stored {} ({})", r.adapter.peft_type(),
+      {"adapter", fmt::format("{}: trainable {} of {} ({:.3f} %), stored {} ({})", r.adapters.describe(),
                               with_commas(s.trained), with_commas(s.total),
                               100.0 * static_cast<double>(s.trained) / static_cast<double>(s.total),
                               with_commas(s.stored), human_bytes(4.0 * static_cast<double>(s.stored)))},
@@ -122,7 +122,7 @@ void print_end(const RunSubject& r, const TrainResult& result) {
   const std::string dir = shown(r.experiment.training.output_dir);
   const std::string model = r.experiment.model.path.string();
   fmt::print(stderr, "\n{}\n", pace(result));
-  if (r.adapter.peft_type() == "NONE") {
+  if (r.adapters.full()) {
     fmt::print(stderr, "model: {}\nask it: ftengine generate --model {} --prompt \"...\"\n", dir, dir);
     return;
   }
@@ -142,7 +142,7 @@ void write_report(const RunSubject& r, const TrainResult& result, std::vector<Sa
   for (const auto& [metric, value] : result.last_eval)
     facts.emplace_back("last " + metric, fmt::format("{:.4f}", value));
   RunReport page{.title = fmt::format("{}: {} on {}", (dir / "").parent_path().filename().string(),
-                                      r.adapter.peft_type(), r.experiment.model.path.filename().string()),
+                                      r.adapters.describe(), r.experiment.model.path.filename().string()),
                  .outcome = (result.interrupted ? "interrupted after " : "finished: ") + pace(result),
                  .facts = std::move(facts),
                  .metrics = rows(dir / "metrics.jsonl"),

@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/stack.h"
 #include "engine/config/experiment.h"
 #include "engine/data/dataset.h"
 #include "engine/data/template.h"
-#include "engine/nn/adapter.h"
 #include "engine/train/report.h"
 #include "engine/train/trainer.h"
 #include "models/load.h"
@@ -19,7 +19,7 @@ namespace ft {
 struct RunSubject {
   const Experiment& experiment;
   const LoadedModel& loaded;
-  const Adapter& adapter;
+  const AdapterStack& adapters;
   const Template* prompt_template;  // null without text
   const Dataset& train;
   const std::vector<std::pair<std::string, Dataset>>& evals;
