@@ -2,15 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "commit.h"  // made by the build
 #include "engine/core/stream.h"
 #include "engine/core/thread_pool.h"
 #include "engine/train/checkpoint.h"
 
 #ifndef FT_VERSION
 #define FT_VERSION "unknown"
-#endif
-#ifndef FT_COMMIT
-#define FT_COMMIT "unknown"
 #endif
 
 namespace ft {
