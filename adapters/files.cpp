@@ -131,7 +131,7 @@ void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, c
     write_tensors(state, folder / kState);
   write_text_file(folder / kConfig, adapter.config_json(origin.base).dump(2) + "\n");
   nlohmann::ordered_json extra = {{"base_fingerprint", origin.fingerprint}};
-  if (const auto own = adapter.extra_json(); own.is_object()) extra.update(own);
+  if (const auto own = adapter.extra_json(); own.is_object()) extra["adapter"] = own;
   if (origin.rendering.is_object()) extra.update(origin.rendering);
   write_text_file(folder / kOrigin, extra.dump(2) + "\n");
 }

@@ -11,6 +11,12 @@ const std::vector<AdapterKind>& adapter_kinds() {
       {"IA3", "learned factors on outputs and feed-forward inputs (Liu et al. 2022)", 3e-3, make_ia3},
       {"BITFIT", "the biases alone (Ben Zaken et al. 2022)", 1e-3, make_bitfit},
       {"LN_TUNING", "the norm layers alone (Zhao et al. 2023)", 1e-3, make_ln_tuning},
+      {"PROMPT_TUNING", "a learned prompt of num_virtual_tokens rows, 20 (Lester et al. 2021)", 1e-2,
+       make_prompt_tuning},
+      {"P_TUNING", "a prompt made by an MLP or LSTM encoder (Liu et al. 2021)", 1e-3, make_p_tuning},
+      {"PREFIX_TUNING",
+       "learned keys and values before every layer, plain or by an encoder (Li and Liang 2021; P-tuning v2)",
+       1e-3, make_prefix_tuning},
       {"NONE", "full fine-tuning: every weight is trained", 2e-5, make_full},
   };
   return kinds;
@@ -34,7 +40,15 @@ ConfigNode read_adapter_config(const std::filesystem::path& folder) {
     bad_input("{}: no adapter_config.json; expected a folder with a saved adapter", folder.string());
   const Json json = read_json_file(file);
   if (!json.is_object()) bad_input("{}: expected a JSON object", file.string());
-  return from_json(json, std::make_shared<const Source>(Source{file.string(), folder}));
+  ConfigNode config = from_json(json, std::make_shared<const Source>(Source{file.string(), folder}));
+  const std::filesystem::path extra = folder / "ftengine.json";
+  if (!std::filesystem::exists(extra)) return config;
+  const Json origin = read_json_file(extra);
+  const auto own = origin.is_object() ? origin.find("adapter") : origin.end();
+  if (own == origin.end() || !own->is_object()) return config;
+  const auto source = std::make_shared<const Source>(Source{extra.string(), folder});
+  for (const auto& [key, value] : own->items()) config.set(key, from_json(value, source));
+  return config;
 }
 
 }  // namespace ft

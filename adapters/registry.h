@@ -30,6 +30,9 @@ std::unique_ptr<Adapter> make_lora(const ConfigNode& config, const std::string& 
 std::unique_ptr<Adapter> make_ia3(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_bitfit(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_ln_tuning(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_prompt_tuning(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_p_tuning(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_prefix_tuning(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_full(const ConfigNode& config, const std::string& section, bool saved);
 
 }  // namespace ft

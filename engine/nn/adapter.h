@@ -1,6 +1,7 @@
 // A fine-tuning method as the run loop sees it. One file a method in adapters/, one line in its registry.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -27,6 +28,10 @@ struct AttachOptions {
   int index = 0;               // ordinal among stacked adapters: keeps dropout sites apart
   bool training = true;        // false: what a saved adapter stores is enough, an encoder is not made
   std::string where;           // for messages: the YAML or adapter_config.json
+  /// Of starting values that come from a text or from the model's words: the model's tokenizer (special
+  /// tokens as it adds them), and where the model runs. Needed by methods that start so.
+  std::function<std::vector<int32_t>(const std::string&)> tokenize = {};
+  Stream* stream = nullptr;
 };
 
 /// What the step hooks are told.
@@ -62,6 +67,8 @@ class Adapter {
   }
   /// adapter_config.json. `base` is base_model_name_or_path.
   virtual nlohmann::ordered_json config_json(const std::string& base) const = 0;
+  /// What the configuration asks for and does not get, or what its owner must know: a line each.
+  virtual std::vector<std::string> notes() const { return {}; }
   /// Can merge() fold everything that this adapter does into the base's weights?
   virtual bool mergeable() const { return false; }
   /// Adds the adapter's change of `slot` to its plain row-major values.
@@ -96,7 +103,8 @@ class Adapter {
   virtual std::vector<AdapterTensor> encoder_tensors() const { return {}; }
   /// The method's own state (averages of importance, …): checkpoints hold it, adapters do not.
   virtual std::vector<AdapterTensor> state_tensors() const { return {}; }
-  /// Keys of ftengine.json for what PEFT's configuration has no field for; null: none.
+  /// What PEFT's configuration has no field for: `adapter` of ftengine.json, read back as if it stood in
+  /// adapter_config.json; null: nothing.
   virtual nlohmann::ordered_json extra_json() const { return {}; }
   /// Called before the adapter is stored: what is stored is brought in line with what is trained (the prompt
   /// that an encoder makes).

@@ -34,8 +34,7 @@ AdapterStep::AdapterStep(Model& model, std::span<Adapter* const> adapters, Strea
     }
   }
   if (!prompt.defined()) return;
-  // Attention reads one part before the samples on the way back; generation copies both into its cache.
-  if (share && !(info.training && before_.prefix.rows > 0))
+  if (share)
     share_prompt(model, prompt);
   else
     leading_ = prompt;
@@ -78,9 +77,15 @@ bool has_prompt(std::span<Adapter* const> adapters) {
                      [](Adapter* a) { return a->active() && a->prompt_rows() > 0; });
 }
 
-bool drops_anything(const Model& model, std::span<Adapter* const> adapters) {
-  return model.facts().dropout || std::any_of(adapters.begin(), adapters.end(),
-                                              [](Adapter* a) { return a->active() && a->has_dropout(); });
+bool shares_prompt(const Model& model, std::span<Adapter* const> adapters, bool training, bool first_target) {
+  const auto any = [&](auto&& of) {
+    return std::any_of(adapters.begin(), adapters.end(),
+                       [&](const Adapter* a) { return a->active() && of(*a); });
+  };
+  if (!has_prompt(adapters)) return true;
+  const bool drops =
+      training && (model.facts().dropout || any([](const Adapter& a) { return a.has_dropout(); }));
+  return !drops && !first_target && !any([](const Adapter& a) { return a.prefix_rows() > 0; });
 }
 
 }  // namespace ft

@@ -14,9 +14,9 @@ namespace ft {
 
 class AdapterStep {
  public:
-  /// `share`: a prompt is computed once and read by all samples, the default; else it leads each of them
-  /// (what dropout needs, and a target that is a sample's first token). Model and adapters must outlive it.
-  /// Throws ft::InputError where two adapters want the same place.
+  /// `share`: a prompt is computed once and read by all samples (or copied into the cache of a generation);
+  /// else it leads each of them: see shares_prompt(). Model and adapters must outlive it. Throws
+  /// ft::InputError where two adapters want the same place.
   AdapterStep(Model& model, std::span<Adapter* const> adapters, Stream& stream, DType compute,
               const StepInfo& info, bool share = true);
   ~AdapterStep();
@@ -48,7 +48,9 @@ class AdapterStep {
 
 /// Is there a prompt that predicts a sample's first token?
 bool has_prompt(std::span<Adapter* const> adapters);
-/// Is anything dropped in training? Then a prompt leads each sample.
-bool drops_anything(const Model& model, std::span<Adapter* const> adapters);
+/// May the passes of a step read a prompt that was computed once? Not where dropout is to differ from sample
+/// to sample, where a sample's first token is a target (its prediction stands at the prompt's end), and
+/// behind a prefix: attention reads one part before the samples.
+bool shares_prompt(const Model& model, std::span<Adapter* const> adapters, bool training, bool first_target);
 
 }  // namespace ft

@@ -28,8 +28,8 @@ struct VirtualTokens {
 
   /// Positions that they take: a sample's own tokens start at this one.
   int64_t rows() const { return prefix.rows + prompt.rows; }
-  /// What a layer's attention reads before each sample; null: nothing. A pass that is differentiated has one
-  /// part at most (a prompt behind a prefix then stands in the samples themselves).
+  /// What a layer's attention reads before each sample; null: nothing. A pass without a cache has one
+  /// part at most (a prompt behind a prefix stands in the samples themselves).
   const KvRows* at(int64_t layer) const {
     const std::vector<KvRows>& kv = prompt.kv.empty() ? prefix.kv : prompt.kv;
     const auto l = static_cast<size_t>(layer);

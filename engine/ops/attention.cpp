@@ -85,8 +85,8 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
   const Var y(t.out, wanted);
   if (!wanted) return y;
 
-  const bool fused = same(q, k) && same(k, v);
-  tape.record(y.gradient(), [&tape, run, o, fused, t = std::move(t), dq = q.var.gradient(),
+  const bool fused = same(q, k) && same(k, v), one_prefix = prefixed && same(*prefix_k, *prefix_v);
+  tape.record(y.gradient(), [&tape, run, o, fused, one_prefix, t = std::move(t), dq = q.var.gradient(),
                              dk = k.var.gradient(), dv = v.var.gradient(),
                              dpk = prefixed ? prefix_k->var.gradient() : Gradient(),
                              dpv = prefixed ? prefix_v->var.gradient() : Gradient(), dy = y.gradient()] {
@@ -100,7 +100,10 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
       if (!slot.accumulate) slot.grad.zero();
       return slot.grad;
     };
-    const Tensor gpk = dpk ? zeroed_slot(dpk) : Tensor(), gpv = dpv ? zeroed_slot(dpv) : Tensor();
+    // Keys and values of a prefix may be columns of one value (prefix tuning), whose gradient is one buffer.
+    const Tensor gpk = dpk ? zeroed_slot(dpk) : Tensor(), gpv = !dpv         ? Tensor()
+                                                                : one_prefix ? gpk
+                                                                             : zeroed_slot(dpv);
     run(t, [&]<class T>(auto& s, const AttentionArgs<T>& a) {
       attention_grad(
           s, AttentionGradArgs<T>{.forward = a,

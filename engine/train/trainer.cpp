@@ -94,7 +94,7 @@ class Trainer {
         .step = state_.step,
         .total_steps = plan_.total_steps()};
     AdapterStep adapters(job_.model, job_.adapters, stream_, compute_, info,
-                         !prompted || !(drops_anything(job_.model, job_.adapters) || any_first_target(rows)));
+                         shares_prompt(job_.model, job_.adapters, true, any_first_target(rows)));
     LossSum sum;
     run_rows(job_.model, stream_, rows,
              {.compute = compute_,
@@ -260,7 +260,7 @@ double evaluate(Model& model, std::span<Adapter* const> adapters, Stream& stream
   std::vector<const DataRow*> rows;
   for (const DataRow& r : data.rows) rows.push_back(&r);
   const AdapterStep step(model, adapters, stream, compute, {},
-                         !has_prompt(adapters) || !any_first_target(rows));
+                         shares_prompt(model, adapters, false, any_first_target(rows)));
   LossSum sum;
   run_rows(model, stream, rows, {.compute = compute, .adapters = &step}, sum);
   return sum.mean();

@@ -27,6 +27,7 @@ Outcome outcome(Fixture& f, const std::filesystem::path& out, const std::filesys
   o.metrics = timeless(f.train(out, resume));
   const std::filesystem::path last = list_checkpoints(out).back();
   o.weights = read_bytes(last / (f.full() ? "model.safetensors" : "adapter_model.safetensors"));
+  if (!f.adapter->encoder_tensors().empty()) o.weights += read_bytes(last / "prompt_encoder.safetensors");
   o.optimizer = read_bytes(last / "optimizer.safetensors");
   return o;
 }
@@ -40,7 +41,8 @@ Outcome run(const std::string& name, const std::vector<std::string>& overrides =
 
 const std::vector<std::string> kCases = {"gpt2_c_attn",    "gpt2_full",   "llama_gqa_rslora",
                                          "qwen2_bias_all", "qwen3_full",  "qwen3_lora",
-                                         "qwen3_ia3_odd",  "gpt2_bitfit", "gpt2_ln_tuning"};
+                                         "qwen3_ia3_odd",  "gpt2_bitfit", "gpt2_ln_tuning",
+                                         "gpt2_prompt_tuning", "qwen3_p_tuning_lstm", "gpt2_prefix", "llama_prefix_projection"};
 
 void expect_same_after_resume(const std::string& name, const std::string& device) {
   const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3",
@@ -91,9 +93,7 @@ TEST_P(Bits, PackingDoesNotMatter) {
     Fixture f(GetParam());
     std::vector<const DataRow*> rows;
     for (const DataRow& r : f.train_rows.rows) rows.push_back(&r);
-    LossSum sum;
-    run_rows(f.model(), f.stream, rows,
-             {.training = true, .gradient_scale = 1 / 32.0, .pass_tokens = pass_tokens}, sum);
+    const LossSum sum = f.gradients(rows, 1 / 32.0, pass_tokens);
     std::vector<std::vector<double>> all = {{sum.loss}};
     const Parameter* tied = f.model().facts().tied ? f.model().head().weight.parameter : nullptr;
     for (const Parameter* p : f.adapter->trainables())
@@ -125,7 +125,8 @@ TEST_P(DeviceBits, ResumeDoesNotMatter) {
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceBits);
 INSTANTIATE_TEST_SUITE_P(Fixtures, DeviceBits,
                          testing::Combine(testing::ValuesIn(other_devices()),
-                                          testing::Values("gpt2_full", "qwen3_lora")),
+                                          testing::Values("gpt2_full", "qwen3_lora", "gpt2_prefix",
+                                                         "qwen3_p_tuning_lstm")),
                          [](const auto& p) { return device_case_name(p.param); });
 
 }  // namespace

@@ -77,11 +77,38 @@ std::vector<const DataRow*> Fixture::rows(const Json& indices) const {
   return found;
 }
 
+std::vector<AdapterTensor> Fixture::trained() const {
+  std::vector<AdapterTensor> all;
+  for (const auto& tensors : {adapter->tensors(), adapter->encoder_tensors()})
+    for (const AdapterTensor& t : tensors)
+      if (!t.frozen) all.push_back(t);
+  return all;
+}
+
+LossSum Fixture::gradients(const std::vector<const DataRow*>& rows, double scale, int64_t pass_tokens) {
+  Adapter* const adapters[] = {adapter.get()};
+  AdapterStep step(model(), adapters, stream, compute, {.training = true},
+                   shares_prompt(model(), adapters, true, any_first_target(rows)));
+  LossSum sum;
+  run_rows(model(), stream, rows,
+           {.compute = compute,
+            .training = true,
+            .gradient_scale = scale,
+            .adapters = &step,
+            .pass_tokens = pass_tokens},
+           sum);
+  step.finish();
+  return sum;
+}
+
 std::vector<double> Fixture::logits(const DataRow& row) {
+  Adapter* const adapters[] = {adapter.get()};
+  const AdapterStep step(model(), adapters, stream, compute, {});
   auto layout = std::make_shared<Layout>();
-  layout->add_sample(static_cast<int64_t>(row.ids.size()), 0);
+  layout->add_sample(static_cast<int64_t>(row.ids.size()), 0,
+                     step.before() ? static_cast<int32_t>(step.before()->rows()) : 0);
   Tape tape(stream, compute, layout, false);
-  Forward forward{.tape = tape};
+  Forward forward{.tape = tape, .before = step.before()};
   const Var hidden = model().hidden(forward, std::make_shared<const std::vector<int32_t>>(row.ids));
   const Tensor out =
       head_logits(tape, hidden.value(), model().head().weights(forward), tape.index()).to(Device());

@@ -14,6 +14,7 @@
 #include "engine/data/dataset.h"
 #include "engine/io/json.h"
 #include "engine/io/safetensors.h"
+#include "engine/train/pass.h"
 #include "engine/train/trainer.h"
 #include "models/load.h"
 
@@ -61,6 +62,10 @@ class Fixture {
   Model& model() { return *loaded.model; }
   SafetensorsFile tensors() const { return SafetensorsFile(folder / "expected.safetensors"); }
   std::vector<const DataRow*> rows(const Json& indices) const;
+  /// What is trained, under its file's names: of adapter_model.safetensors, of prompt_encoder.safetensors.
+  std::vector<AdapterTensor> trained() const;
+  /// Loss and gradients of some rows as one optimizer step has them; `scale`: 1 / targets.
+  LossSum gradients(const std::vector<const DataRow*>& rows, double scale, int64_t pass_tokens = kPassTokens);
   /// Logits [T, V] of one row as plain numbers.
   std::vector<double> logits(const DataRow& row);
   /// Trains as exp.yaml says into `output`; returns the rows of metrics.jsonl.

@@ -14,25 +14,9 @@ namespace {
 // The reference computes in double and stores float32: half a unit in the last place is 6e-8.
 constexpr double kDouble = 1e-6;
 
-/// Ten training steps as PEFT took them: losses, norms, learning rates, final tensors.
-void expect_ten_steps(Fixture& f) {
-  const TemporaryFolder out;
-  int64_t step = 0;
-  for (const Json& row : f.train(out.path())) {
-    if (!row.contains("loss")) continue;
-    const auto i = static_cast<size_t>(step++);
-    const auto near = [&](const char* key, const char* reference, double tolerance) {
-      const double want = f.expected.at(reference)[i].get<double>();
-      EXPECT_NEAR(row.at(key).get<double>(), want, tolerance * std::abs(want)) << key << " of step " << step;
-    };
-    near("loss", "losses", 1e-4);
-    near("grad_norm", "grad_norms", 1e-3);
-    near("learning_rate", "learning_rates", 1e-9);
-  }
-  EXPECT_EQ(step, 10);
-
-  const std::string file = f.full() ? "model.safetensors" : "adapter_model.safetensors";
-  const SafetensorsFile ours(out.path() / "checkpoint-10" / file),
+/// One of the files that ten steps leave, beside PEFT's.
+void expect_final_tensors(Fixture& f, const std::filesystem::path& out, const std::string& file) {
+  const SafetensorsFile ours(out / "checkpoint-10" / file),
       initial(f.folder / (f.full() ? "model" : "adapter_init") / file),
       reference(f.folder / (f.full() ? "model_final" : "adapter_final") / file);
   EXPECT_EQ(ours.tensors().size(), reference.tensors().size());
@@ -53,14 +37,38 @@ void expect_ten_steps(Fixture& f) {
   }
 }
 
+/// Ten training steps as PEFT took them: losses, norms, learning rates, final tensors.
+void expect_ten_steps(Fixture& f) {
+  const TemporaryFolder out;
+  int64_t step = 0;
+  for (const Json& row : f.train(out.path())) {
+    if (!row.contains("loss")) continue;
+    const auto i = static_cast<size_t>(step++);
+    const auto near = [&](const char* key, const char* reference, double tolerance) {
+      const double want = f.expected.at(reference)[i].get<double>();
+      EXPECT_NEAR(row.at(key).get<double>(), want, tolerance * std::abs(want)) << key << " of step " << step;
+    };
+    near("loss", "losses", 1e-4);
+    near("grad_norm", "grad_norms", 1e-3);
+    near("learning_rate", "learning_rates", 1e-9);
+  }
+  EXPECT_EQ(step, 10);
+
+  expect_final_tensors(f, out.path(), f.full() ? "model.safetensors" : "adapter_model.safetensors");
+  if (!f.adapter->encoder_tensors().empty())
+    expect_final_tensors(f, out.path(), "prompt_encoder.safetensors");
+}
+
 void expect_greedy_tokens(Fixture& f) {
+  Adapter* const adapters[] = {f.adapter.get()};
+  const AdapterStep step(f.model(), adapters, f.stream, f.compute, {});
   for (const Json& entry : f.expected.at("greedy")) {
     GenerationOptions options;
     options.max_new_tokens = entry.at("max_new_tokens").get<int64_t>();
     options.repetition_penalty = entry.at("repetition_penalty").get<double>();
     options.ignore_eos = true;
     const std::vector<std::vector<int32_t>> prompts = {entry.at("input_ids").get<std::vector<int32_t>>()};
-    EXPECT_EQ(generate(f.model(), f.stream, f.compute, prompts, options)[0].ids,
+    EXPECT_EQ(generate(f.model(), f.stream, f.compute, prompts, options, {}, {.before = {step.before()}})[0].ids,
               entry.at("ids").get<std::vector<int32_t>>());
   }
 }
@@ -82,14 +90,11 @@ TEST_P(Parity, GradientsInDouble) {
   const SafetensorsFile tensors = f.tensors();
   bool whole = false;
   for (const TensorInfo& t : tensors.tensors()) whole |= t.name.starts_with("fullgrad.");
-  const std::vector<AdapterTensor> stored = f.adapter->tensors();
+  const std::vector<AdapterTensor> trained = f.trained();
   if (whole)
     for (Parameter* p : distinct_parameters(f.model())) p->train(DType::f64);
   const Json& step = f.expected.at("steps")[0];
-  LossSum sum;
-  run_rows(f.model(), f.stream, f.rows(step.at("rows")),
-           {.compute = DType::f64, .training = true, .gradient_scale = 1 / step.at("targets").get<double>()},
-           sum);
+  const LossSum sum = f.gradients(f.rows(step.at("rows")), 1 / step.at("targets").get<double>());
   // The reference's rotary angles are float32 and ours are formed a little differently; without RoPE it is
   // 1e-15.
   EXPECT_NEAR(sum.mean(), f.expected.at("losses_double")[0].get<double>(), 2e-8 * std::abs(sum.mean()));
@@ -100,8 +105,8 @@ TEST_P(Parity, GradientsInDouble) {
     EXPECT_LT(relative_distance(got, read_tensor(tensors, name)), kDouble) << name;
     ++compared;
   };
-  for (const AdapterTensor& t : stored)
-    if (!t.frozen) compare("grad." + t.name, f.file_order(t, grad_to_plain(*t.parameter)));
+  for (const AdapterTensor& t : trained)
+    compare("grad." + t.name, f.file_order(t, grad_to_plain(*t.parameter)));
   for (Slot* slot : f.model().slots()) {
     const std::string name = (f.full() ? "grad." : "fullgrad.") + slot->name;
     if ((f.full() || whole) && tensors.find(name))
@@ -151,10 +156,7 @@ TEST_P(DeviceParity, FirstStepInBfloat16) {
   const auto first_step = [&](const std::string& device, DType compute) {
     Fixture f(std::get<1>(GetParam()), compute, 2, {}, device);
     const Json& step = f.expected.at("steps")[0];
-    LossSum sum;
-    run_rows(f.model(), f.stream, f.rows(step.at("rows")),
-             {.compute = compute, .training = true, .gradient_scale = 1 / step.at("targets").get<double>()},
-             sum);
+    const LossSum sum = f.gradients(f.rows(step.at("rows")), 1 / step.at("targets").get<double>());
     std::vector<double> gradient;
     for (const Parameter* p : f.adapter->trainables())
       for (const double g : grad_to_plain(*p)) gradient.push_back(g);

@@ -50,8 +50,9 @@ class ExperimentRun {
     if (!options_.dry_run) output.emplace(t.output_dir, options_.resume, options_.overwrite);
     const std::filesystem::path checkpoint = options_.resume ? find_checkpoint() : std::filesystem::path();
     open_model();
-    open_data();
+    open_text();
     attach_adapters();
+    open_data();
     check_disk(subject(), checkpoint, options_.overwrite && !options_.resume);
     print_start(subject());
     if (options_.dry_run) return 0;
@@ -156,16 +157,26 @@ class ExperimentRun {
     return !tokenized;
   }
 
+  void open_text() {
+    if (!needs_tokenizer()) return;
+    tokenizer_ = open_tokenizer(e_.model.path);
+    template_ = open_template(e_.data.prompt_template, tokenizer_);
+  }
+
+  // What samples may have of the model's positions: virtual tokens take theirs first. 0: no limit.
+  int64_t room() const {
+    int64_t left = loaded_.model->facts().position_limit;
+    for (const Adapter* a : adapters_.all())
+      if (left > 0) left = std::max<int64_t>(1, left - a->prompt_rows() - a->prefix_rows());
+    return left;
+  }
+
   void open_data() {
-    if (needs_tokenizer()) {
-      tokenizer_ = open_tokenizer(e_.model.path);
-      template_ = open_template(e_.data.prompt_template, tokenizer_);
-    }
     const ModelFacts& facts = loaded_.model->facts();
     DatasetOptions o{.tokenizer = tokenizer_,
                      .prompt_template = template_,
                      .train_on = e_.data.train_on,
-                     .max_length = e_.data.max_length.value_or(facts.position_limit),
+                     .max_length = e_.data.max_length.value_or(room()),
                      .truncation = e_.data.truncation,
                      .on_bad_row = e_.data.on_bad_row,
                      .vocab = facts.vocab};
@@ -185,13 +196,21 @@ class ExperimentRun {
                          session_.host());
   }
 
+  // The text that a prompt starts from, as PEFT tokenises it.
+  std::vector<int32_t> tokenize(const std::string& text) {
+    const auto tokenizer = tokenizer_ ? tokenizer_ : open_tokenizer(e_.model.path);
+    return tokenizer->encode(text, {.add_special = true});
+  }
+
   void attach_adapters() {
     for (Method& m : methods_) {
       const AttachOptions attach{.compute = kParameters,
                                  .device = session_.device(),
                                  .seed = static_cast<uint64_t>(e_.training.seed),
                                  .index = static_cast<int>(adapters_.size()),
-                                 .where = m.where};
+                                 .where = m.where,
+                                 .tokenize = [this](const std::string& text) { return tokenize(text); },
+                                 .stream = &session_.stream()};
       if (!m.from.empty())
         m.adapter = load_adapter(m.from, *loaded_.model, loaded_.fingerprint, attach);
       else
@@ -213,7 +232,8 @@ class ExperimentRun {
     for (size_t i = 0; i < r.adapters.size() && !full(); ++i) {
       if (!methods_[i].from.empty()) continue;
       ConfigNode adapter = ConfigNode::map();
-      const nlohmann::ordered_json config = adapters_.all()[i]->config_json("");
+      nlohmann::ordered_json config = adapters_.all()[i]->config_json("");
+      if (const auto extra = adapters_.all()[i]->extra_json(); extra.is_object()) config.update(extra);
       for (const auto& [key, value] : config.items()) {
         if (value.is_null() || key == "base_model_name_or_path" || key == "inference_mode" ||
             key == "task_type")

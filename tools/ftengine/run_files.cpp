@@ -71,6 +71,8 @@ void check_disk(const RunSubject& r, const fs::path& checkpoint, bool overwrite)
     plan.optimizer += states * static_cast<double>(p->value.bytes());
   const auto stored = [&](const Parameter& p) { plan.weights += 4.0 * static_cast<double>(p.numel()); };
   for (const AdapterTensor& a : r.adapters.tensors()) stored(*a.parameter);
+  for (const Adapter* adapter : r.adapters.all())
+    for (const AdapterTensor& a : adapter->encoder_tensors()) stored(*a.parameter);
   if (r.adapters.full())
     for (const Parameter* p : distinct_parameters(*r.loaded.model)) stored(*p);
   check_space(plan, *free + (overwrite ? clearable_bytes(t.output_dir) : 0), t.output_dir);

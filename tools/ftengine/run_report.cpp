@@ -115,6 +115,8 @@ void print_start(const RunSubject& r) {
   fmt::print(stderr, "ftengine {} on {}\n", version_number(), r.machine);
   print_facts(start_facts(r));
   print_warnings(r.train.report);
+  for (const Adapter* a : r.adapters.all())
+    for (const std::string& note : a->notes()) fmt::print(stderr, "warning: {}\n", note);
   print_facts(eval_facts(r));
 }
 
@@ -128,9 +130,10 @@ void print_end(const RunSubject& r, const TrainResult& result) {
   }
   fmt::print(stderr,
              "adapter: {}\n"
-             "ask it: ftengine generate --model {} --adapter {} --prompt \"...\"\n"
-             "merge:  ftengine merge --model {} --adapter {} --out merged\n",
-             dir, model, dir, model, dir);
+             "ask it: ftengine generate --model {} --adapter {} --prompt \"...\"\n",
+             dir, model, dir);
+  if (r.adapters.mergeable())
+    fmt::print(stderr, "merge:  ftengine merge --model {} --adapter {} --out merged\n", model, dir);
 }
 
 void write_report(const RunSubject& r, const TrainResult& result, std::vector<SampleAnswers> samples,
