@@ -159,7 +159,8 @@ class PrefixTuning : public PromptLearning {
       if (layer < 0 || layer >= facts_.layers)
         bad_input("{}: layers_to_transform: there is no layer {}; the model has layers 0 to {}", where, layer,
                   facts_.layers - 1);
-    for (int64_t i = 0; layers_.empty() && i < facts_.layers; ++i) layers_.push_back(i);
+    if (!layers_.empty()) return;
+    for (int64_t i = 0; i < facts_.layers; ++i) layers_.push_back(i);
   }
 
   /// The keys and values that the model makes of the ids, in the order of the table.

@@ -1,20 +1,16 @@
 #include "engine/generate/generator.h"
 
 #include <algorithm>
+#include <tuple>
 
+#include "engine/generate/cache.h"
+#include "engine/generate/ensemble.h"
 #include "engine/generate/sampler.h"
 #include "engine/ops/head.h"
 #include "engine/ops/rows.h"
 
 namespace ft {
 namespace {
-
-float widened(double v) {
-  return static_cast<float>(v);
-}
-float widened(BF16 v) {
-  return to_float(v);
-}
 
 struct Row {
   size_t index = 0;              // of the prompt
@@ -30,14 +26,9 @@ struct Row {
 };
 
 Row open_row(const std::vector<int32_t>& prompt, size_t index, const VirtualTokens* before,
-             const GenerationOptions& options, const ModelFacts& facts) {
+             const GenerationOptions& options, const ModelFacts& facts, const std::string& where) {
   Row row{.index = index, .ids = prompt, .prompt = static_cast<int64_t>(prompt.size()), .before = before};
-  row.budget = options.budget(row.prompt);
-  // The last new token needs no position: nothing follows it.
-  if (const int64_t room = facts.max_positions - row.virtual_rows() - row.prompt + 1; room < row.budget) {
-    row.budget = room;
-    row.at_budget = StopReason::max_positions;
-  }
+  std::tie(row.budget, row.at_budget) = token_budget(prompt, row.virtual_rows(), options, facts, where);
   return row;
 }
 
@@ -68,33 +59,6 @@ void grow(KvCache& cache, int64_t capacity, const Model& model, Stream& stream, 
   cache = std::move(larger);
 }
 
-/// Puts the keys and values of virtual tokens at the start of a cache row.
-void fill_virtual(KvCache& cache, int32_t row, const VirtualTokens& before, Stream& stream, DType compute) {
-  for (size_t layer = 0; layer < cache.k.size(); ++layer) {
-    int64_t at = row * cache.capacity;
-    for (const VirtualTokens::Part* part : {&before.prefix, &before.prompt}) {
-      if (!part->kv.empty() && part->kv[layer].defined()) {
-        const auto put = [&](const HeadColumns& from, const Tensor& to) {
-          launch(stream, compute, [&]<class T>(auto& s) {
-            copy_rows(s, CopyRowsArgs<T>{.count = part->rows,
-                                         .cols = to.dim(1),
-                                         .x = from.var.value().data<T>() + from.column,
-                                         .ldx = from.var.value().dim(1),
-                                         .y = to.data<T>() + at * to.dim(1),
-                                         .ldy = to.dim(1),
-                                         .from = {},
-                                         .to = {}});
-          });
-        };
-        put(part->kv[layer].k, cache.k[layer]);
-        put(part->kv[layer].v, cache.v[layer]);
-      }
-      at += part->rows;
-    }
-  }
-  cache.length[static_cast<size_t>(row)] = static_cast<int32_t>(before.rows());
-}
-
 class Generation {
  public:
   Generation(Model& model, Stream& stream, DType compute, const GenerationOptions& options,
@@ -104,15 +68,10 @@ class Generation {
   std::vector<Generated> run(std::span<const std::vector<int32_t>> prompts, const OnToken& on_token) {
     std::vector<Row> waiting;
     for (size_t i = 0; i < prompts.size(); ++i) {
-      check_prompt(prompts[i], options_, model_.facts(),
-                   fmt::format("prompt {}", batching_.first_row + i + 1));
       const auto& before = batching_.before;
       waiting.push_back(open_row(prompts[i], i, before.empty() ? nullptr : before[before.size() == 1 ? 0 : i],
-                                 options_, model_.facts()));
-      if (waiting.back().budget < 1)
-        bad_input(
-            "prompt {}: with {} virtual tokens before it, its {} tokens leave no position for a new one",
-            batching_.first_row + i + 1, waiting.back().virtual_rows(), waiting.back().prompt);
+                                 options_, model_.facts(),
+                                 fmt::format("prompt {}", batching_.first_row + i + 1)));
     }
     for (const Row& row : waiting)
       longest_ = std::max(longest_, row.virtual_rows() + row.prompt + row.budget - 1);
@@ -181,27 +140,11 @@ class Generation {
 
   /// The next token of each row, from the hidden states [rows, C] of its last one.
   std::vector<int32_t> choose(Forward& forward, const Tensor& hidden, const std::vector<Row*>& rows) {
-    const LinearWeights head = model_.head().weights(forward);
     std::vector<int32_t> chosen(rows.size());
-    const auto count = static_cast<int64_t>(rows.size());
-    for (int64_t begin = 0; begin < count; begin += kHeadChunk) {
-      const int64_t end = std::min(begin + kHeadChunk, count);
-      const int32_t bounds[] = {0, static_cast<int32_t>(end - begin)};
-      const Tensor logits = head_logits(forward.tape, hidden.rows(begin, end), head,
-                                        RowIndex{{forward.tape.upload(bounds), 1}, {}, {}})
-                                .to(Device());
-      const auto vocab = static_cast<size_t>(logits.dim(1));
-      dispatch_compute(ComputeTypes<float, double, BF16>(), logits.dtype(), [&]<class T>() {
-        on_host(stream_, end - begin, [&](int64_t i) {
-          const T* from = logits.data<T>() + static_cast<size_t>(i) * vocab;
-          std::vector<float> row_logits(vocab);
-          for (size_t v = 0; v < vocab; ++v) row_logits[v] = widened(from[v]);
-          const Row& row = *rows[static_cast<size_t>(begin + i)];
-          chosen[static_cast<size_t>(begin + i)] =
-              next_token(row_logits, row.ids, options_, batching_.first_row + row.index);
-        });
-      });
-    }
+    for_each_logits(model_, forward, hidden, [&](int64_t i, std::span<const float> logits) {
+      const Row& row = *rows[static_cast<size_t>(i)];
+      chosen[static_cast<size_t>(i)] = next_token(logits, row.ids, options_, batching_.first_row + row.index);
+    });
     return chosen;
   }
 
@@ -267,6 +210,20 @@ void check_prompt(std::span<const int32_t> prompt, const GenerationOptions& opti
         where, size, options.max_length.value_or(0));
 }
 
+std::pair<int64_t, StopReason> token_budget(std::span<const int32_t> prompt, int64_t virtual_rows,
+                                            const GenerationOptions& options, const ModelFacts& facts,
+                                            const std::string& where) {
+  check_prompt(prompt, options, facts, where);
+  const auto size = static_cast<int64_t>(prompt.size());
+  const int64_t wanted = options.budget(size);
+  // The last new token needs no position: nothing follows it.
+  const int64_t room = facts.max_positions - virtual_rows - size + 1;
+  if (room < 1)
+    bad_input("{}: with {} virtual tokens before it, its {} tokens leave no position for a new one", where,
+              virtual_rows, size);
+  return room < wanted ? std::pair(room, StopReason::max_positions) : std::pair(wanted, StopReason::length);
+}
+
 std::vector<Generated> generate(Model& model, Stream& stream, DType compute,
                                 std::span<const std::vector<int32_t>> prompts,
                                 const GenerationOptions& options, const OnToken& on_token,
@@ -274,6 +231,9 @@ std::vector<Generated> generate(Model& model, Stream& stream, DType compute,
   FT_CHECK(batching.rows > 0 && batching.tokens > 0,
            "[generate] expected at least one row and token a pass, got {} and {}", batching.rows,
            batching.tokens);
+  if (batching.ensemble)
+    return generate_ensemble(model, stream, compute, prompts, options, *batching.ensemble, on_token,
+                             batching);
   return Generation(model, stream, compute, options, batching).run(prompts, on_token);
 }
 

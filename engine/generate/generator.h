@@ -10,9 +10,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/core/stream.h"
@@ -37,18 +39,28 @@ struct Generated {
 /// Called with each new id in the order of a row's text, on the calling thread. False: this row ends here.
 using OnToken = std::function<bool(size_t row, int32_t id)>;
 
+enum class Combine;  // ensemble.h
+
 struct Batching {
   int64_t rows = 16;       // alive at once
   int64_t tokens = 512;    // a pass
   uint64_t first_row = 0;  // number of prompts[0] in a larger set: what names its random numbers
   /// Virtual tokens before the prompts: one entry for all of them, or one each (null: none); empty: none.
   std::vector<const VirtualTokens*> before = {};
+  /// All of `before` answer every prompt together: see ensemble.h.
+  std::optional<Combine> ensemble = {};
 };
 
 /// Throws ft::InputError "WHERE: …" for a prompt that is empty, has ids outside the vocabulary, or leaves no
 /// room for a new token.
 void check_prompt(std::span<const int32_t> prompt, const GenerationOptions& options, const ModelFacts& facts,
                   const std::string& where);
+
+/// How many new tokens a prompt may get and what ends it then. Throws as check_prompt does, and where virtual
+/// tokens leave no room.
+std::pair<int64_t, StopReason> token_budget(std::span<const int32_t> prompt, int64_t virtual_rows,
+                                            const GenerationOptions& options, const ModelFacts& facts,
+                                            const std::string& where);
 
 /// One result a prompt. Throws ft::InputError as check_prompt does.
 std::vector<Generated> generate(Model& model, Stream& stream, DType compute,

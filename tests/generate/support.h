@@ -14,6 +14,7 @@
 #include "engine/core/thread_pool.h"
 #include "engine/generate/generator.h"
 #include "engine/io/json.h"
+#include "engine/nn/adapter_step.h"
 #include "models/load.h"
 
 namespace ft {
@@ -51,7 +52,13 @@ struct TestModel {
   std::vector<Generated> run(const std::vector<std::vector<int32_t>>& prompts,
                              const GenerationOptions& options, const OnToken& on_token = {},
                              const Batching& batching = {}) {
-    return generate(model(), stream, DType::f32, prompts, options, on_token, batching);
+    if (!adapter || !batching.before.empty())
+      return generate(model(), stream, DType::f32, prompts, options, on_token, batching);
+    Adapter* const adapters[] = {adapter.get()};
+    const AdapterStep step(model(), adapters, stream, DType::f32, {});
+    Batching behind = batching;
+    behind.before = {step.before()};
+    return generate(model(), stream, DType::f32, prompts, options, on_token, behind);
   }
 };
 

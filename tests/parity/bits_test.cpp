@@ -39,10 +39,19 @@ Outcome run(const std::string& name, const std::vector<std::string>& overrides =
   return outcome(f, out.path());
 }
 
-const std::vector<std::string> kCases = {"gpt2_c_attn",    "gpt2_full",   "llama_gqa_rslora",
-                                         "qwen2_bias_all", "qwen3_full",  "qwen3_lora",
-                                         "qwen3_ia3_odd",  "gpt2_bitfit", "gpt2_ln_tuning",
-                                         "gpt2_prompt_tuning", "qwen3_p_tuning_lstm", "gpt2_prefix", "llama_prefix_projection"};
+const std::vector<std::string> kCases = {"gpt2_c_attn",
+                                         "gpt2_full",
+                                         "llama_gqa_rslora",
+                                         "qwen2_bias_all",
+                                         "qwen3_full",
+                                         "qwen3_lora",
+                                         "qwen3_ia3_odd",
+                                         "gpt2_bitfit",
+                                         "gpt2_ln_tuning",
+                                         "gpt2_prompt_tuning",
+                                         "qwen3_p_tuning_lstm",
+                                         "gpt2_prefix",
+                                         "llama_prefix_projection"};
 
 void expect_same_after_resume(const std::string& name, const std::string& device) {
   const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3",
@@ -126,7 +135,7 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceBits);
 INSTANTIATE_TEST_SUITE_P(Fixtures, DeviceBits,
                          testing::Combine(testing::ValuesIn(other_devices()),
                                           testing::Values("gpt2_full", "qwen3_lora", "gpt2_prefix",
-                                                         "qwen3_p_tuning_lstm")),
+                                                          "qwen3_p_tuning_lstm")),
                          [](const auto& p) { return device_case_name(p.param); });
 
 }  // namespace

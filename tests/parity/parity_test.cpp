@@ -68,8 +68,9 @@ void expect_greedy_tokens(Fixture& f) {
     options.repetition_penalty = entry.at("repetition_penalty").get<double>();
     options.ignore_eos = true;
     const std::vector<std::vector<int32_t>> prompts = {entry.at("input_ids").get<std::vector<int32_t>>()};
-    EXPECT_EQ(generate(f.model(), f.stream, f.compute, prompts, options, {}, {.before = {step.before()}})[0].ids,
-              entry.at("ids").get<std::vector<int32_t>>());
+    EXPECT_EQ(
+        generate(f.model(), f.stream, f.compute, prompts, options, {}, {.before = {step.before()}})[0].ids,
+        entry.at("ids").get<std::vector<int32_t>>());
   }
 }
 

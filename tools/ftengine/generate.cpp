@@ -9,6 +9,7 @@
 
 #include "adapters/stack.h"
 #include "engine/data/open_tokenizer.h"
+#include "engine/generate/ensemble.h"
 #include "engine/generate/text.h"
 #include "engine/io/json.h"
 #include "engine/nn/adapter_step.h"
@@ -28,7 +29,7 @@ struct Args {
   std::optional<std::string> prompt;
   std::optional<fs::path> file;
   std::vector<int32_t> input_ids;
-  std::optional<std::string> prompt_template, dtype;
+  std::optional<std::string> prompt_template, dtype, ensemble;
   GenerationSection generation;
   bool output_ids = false;
   int threads = 0;
@@ -39,8 +40,9 @@ struct Args {
 struct Responder {
   Session session;
   LoadedModel loaded;
-  AdapterStack adapters;
-  std::unique_ptr<AdapterStep> step;                // what the adapters put before every prompt
+  std::vector<AdapterStack> adapters;               // one that acts, or the members of an ensemble
+  std::vector<std::unique_ptr<AdapterStep>> steps;  // what each puts before a prompt
+  std::optional<Combine> ensemble;
   std::shared_ptr<const Tokenizer> tokenizer;       // null: the model has none, ids only
   std::shared_ptr<const Template> prompt_template;  // null: prompts are taken as they are
   GenerationOptions options;
@@ -162,8 +164,7 @@ std::vector<int32_t> row_ids(const Responder& r, const Args& args, const Json& r
 
 /// Answers with text where there is a tokenizer, ids alone where there is none.
 std::vector<Answer> answer(Responder& r, std::span<const std::vector<int32_t>> prompts, const OnText& on_text,
-                           uint64_t first_row) {
-  const Batching batching{.first_row = first_row, .before = {r.step->before()}};
+                           const Batching& batching) {
   if (r.tokenizer)
     return generate_text(*r.loaded.model, r.session.stream(), DType::f32, r.tokenizer, prompts, r.options,
                          on_text, batching);
@@ -172,6 +173,28 @@ std::vector<Answer> answer(Responder& r, std::span<const std::vector<int32_t>> p
        generate(*r.loaded.model, r.session.stream(), DType::f32, prompts, r.options, {}, batching))
     answers.push_back({.text = {}, .ids = std::move(g.ids), .reason = g.reason});
   return answers;
+}
+std::vector<Answer> answer(Responder& r, std::span<const std::vector<int32_t>> prompts, const OnText& on_text,
+                           uint64_t first_row) {
+  Batching batching{.first_row = first_row, .ensemble = r.ensemble};
+  for (const auto& step : r.steps) batching.before.push_back(step->before());
+  return answer(r, prompts, on_text, batching);
+}
+
+/// What each member of an ensemble answers alone, [member][prompt]: all of them in one ragged batch.
+std::vector<std::vector<Answer>> answer_alone(Responder& r, std::span<const std::vector<int32_t>> prompts,
+                                              uint64_t first_row) {
+  Batching batching{.first_row = first_row};
+  std::vector<std::vector<int32_t>> all;
+  for (const auto& step : r.steps)
+    for (const auto& prompt : prompts) {
+      batching.before.push_back(step->before());
+      all.push_back(prompt);
+    }
+  std::vector<Answer> answers = answer(r, all, {}, batching);
+  std::vector<std::vector<Answer>> of_member(r.steps.size());
+  for (size_t i = 0; i < answers.size(); ++i) of_member[i / prompts.size()].push_back(std::move(answers[i]));
+  return of_member;
 }
 
 void answer_one(Responder& r, const Args& args, const std::vector<int32_t>& prompt) {
@@ -184,6 +207,11 @@ void answer_one(Responder& r, const Args& args, const std::vector<int32_t>& prom
   fmt::print(stderr, "{} prompt tokens, {} new tokens in {:.2f} s ({:.1f} tokens/s); ended by {}\n",
              prompt.size(), a.ids.size(), seconds, static_cast<double>(a.ids.size()) / seconds,
              describe(a.reason));
+  if (!r.ensemble) return;
+  const auto alone = answer_alone(r, {&prompt, 1}, 0);
+  for (size_t m = 0; m < alone.size(); ++m)
+    fmt::print(stderr, "{} alone: {}\n", args.adapters[m].string(),
+               ids_only ? join_ids(alone[m][0].ids) : alone[m][0].text);
 }
 
 /// JSONL in, JSONL out, in the order of the rows.
@@ -198,15 +226,48 @@ void answer_file(Responder& r, const Args& args) {
       prompts.push_back(row_ids(r, args, row, reader.where()));
       check_prompt(prompts.back(), r.options, r.loaded.model->facts(), reader.where());
     }
-    for (const Answer& a : answer(r, prompts, {}, done)) {
+    if (prompts.empty()) break;
+    const auto object = [&](const Answer& a) {
       nlohmann::ordered_json out;
       if (r.tokenizer) out["text"] = a.text;
       out["ids"] = a.ids;
+      return out;
+    };
+    const std::vector<Answer> answers = answer(r, prompts, {}, done);
+    const auto alone = r.ensemble ? answer_alone(r, prompts, done) : std::vector<std::vector<Answer>>();
+    for (size_t i = 0; i < answers.size(); ++i) {
+      nlohmann::ordered_json out = object(answers[i]);
+      for (size_t m = 0; m < alone.size(); ++m) {
+        nlohmann::ordered_json member = {{"adapter", args.adapters[m].string()}};
+        member.update(object(alone[m][i]));
+        out["members"].push_back(member);
+      }
       write_out(out.dump() + "\n");
     }
     done += prompts.size();
   }
   if (done == 0) bad_input("{}: the file has no rows", args.file->string());
+}
+
+/// All adapters act together, or each stands for itself before the prompts.
+void load_adapters(Responder& r, const Args& args) {
+  const auto add = [&](std::span<const fs::path> folders) {
+    AdapterStack& stack =
+        r.adapters.emplace_back(load_stack(folders, *r.loaded.model, r.loaded.fingerprint,
+                                           {.device = r.session.device(), .training = false, .where = {}}));
+    for (const Adapter* a : stack.all())
+      if (args.ensemble && a->prompt_rows() + a->prefix_rows() == 0)
+        bad_input("{}: --ensemble is for prompts and prefixes; {} changes the model for all of them",
+                  folders[0].string(), a->peft_type());
+    r.steps.push_back(std::make_unique<AdapterStep>(*r.loaded.model, stack.all(), r.session.stream(),
+                                                    DType::f32, StepInfo()));
+  };
+  if (!args.ensemble) return add(args.adapters);
+  for (const auto& entry : enum_names(Combine{}))
+    if (entry.name == *args.ensemble) r.ensemble = entry.value;
+  if (!r.ensemble) bad_input("--ensemble: \"{}\" is not known; there are vote and mean", *args.ensemble);
+  if (args.adapters.size() < 2) bad_input("--ensemble: give --adapter once for each member, at least twice");
+  for (const fs::path& folder : args.adapters) add({&folder, 1});
 }
 
 void run(const Args& args) {
@@ -222,10 +283,7 @@ void run(const Args& args) {
   open_text(r, args, adapter, trained);
   settle_options(r, args, adapter, trained);
   r.loaded = load_model(args.model, load, r.session.host());
-  r.adapters = load_stack(args.adapters, *r.loaded.model, r.loaded.fingerprint,
-                          {.device = r.session.device(), .training = false, .where = adapter.string()});
-  r.step = std::make_unique<AdapterStep>(*r.loaded.model, r.adapters.all(), r.session.stream(), DType::f32,
-                                         StepInfo());
+  load_adapters(r, args);
   for (const fs::path& given : args.adapters)
     for (const fs::path& folder : adapter_folders(given))
       if (changes_nothing(folder))
@@ -250,6 +308,10 @@ void register_generate(CLI::App& app) {
   c->add_option("--adapter", args->adapters,
                 "adapter folder in PEFT's format; repeated: all of them act together")
       ->allow_extra_args(false);
+  c->add_option(
+      "--ensemble", args->ensemble,
+      "prompts and prefixes of one task answer together: mean (of their probabilities) or vote; each "
+      "one's own answer goes to stderr, with --file into `members`");
   c->add_option("--prompt", args->prompt, "what to answer");
   c->add_option("--input-ids", args->input_ids, "the prompt as ids: 1,2,3")->delimiter(',');
   c->add_option("--file", args->file,

@@ -23,6 +23,16 @@ struct Args {
   int threads = 0;
 };
 
+/// Adapters that act together: each stands in a folder of its own.
+bool describe_parts(const fs::path& path, Report& report) {
+  const auto parts = adapter_folders(path);
+  if (parts.size() == 1 && parts[0] == path) return false;
+  std::vector<std::string> names;
+  for (const fs::path& part : parts) names.push_back(part.filename().string());
+  report.add("adapters", names, fmt::format("{}: they act together", fmt::join(names, ", ")));
+  return true;
+}
+
 /// True if the path holds an adapter.
 bool describe_path(const fs::path& path, Report& report) {
   std::error_code error;
@@ -44,6 +54,7 @@ bool describe_path(const fs::path& path, Report& report) {
   const bool adapter = fs::exists(path / "adapter_config.json"), model = fs::exists(path / "config.json");
   if (checkpoint) describe_checkpoint(path, report);
   if (run) describe_run(path, report);
+  if (!adapter && describe_parts(path, report)) return true;
   if (adapter)
     describe_adapter(path, report);
   else if (model)

@@ -28,7 +28,17 @@ constexpr const char* kSummary[] = {"r",
                                     "rank_pattern",
                                     "alpha_pattern",
                                     "fan_in_fan_out",
-                                    "layers_to_transform"};
+                                    "layers_to_transform",
+                                    "num_virtual_tokens",
+                                    "prompt_tuning_init",
+                                    "prompt_tuning_init_text",
+                                    "prefix_projection",
+                                    "prefix_tuning_init",
+                                    "prefix_tuning_init_text",
+                                    "encoder_reparameterization_type",
+                                    "encoder_hidden_size",
+                                    "encoder_num_layers",
+                                    "encoder_dropout"};
 
 bool says_something(const Json& v) {
   return !(v.is_null() || (v.is_boolean() && !v.get<bool>()) ||
@@ -62,8 +72,13 @@ void describe_adapter(const fs::path& folder, Report& report) {
   report.add("kind", "adapter", "adapter in PEFT's format");
   for (const char* key : {"peft_type", "base_model_name_or_path"})
     if (config.contains(key)) report.add(key, config.at(key));
+  Json summary = config;
+  if (fs::exists(folder / "ftengine.json"))
+    if (const Json extra = read_json_file(folder / "ftengine.json");
+        extra.is_object() && extra.contains("adapter"))
+      if (extra["adapter"].is_object()) summary.update(extra["adapter"]);
   for (const char* key : kSummary)
-    if (config.contains(key) && says_something(config.at(key))) report.add(key, config.at(key));
+    if (summary.contains(key) && says_something(summary.at(key))) report.add(key, summary.at(key));
 
   const SafetensorsFile file(folder / "adapter_model.safetensors");
   int64_t stored = 0;
@@ -74,6 +89,13 @@ void describe_adapter(const fs::path& folder, Report& report) {
              fmt::format("{} stored in {} tensors", with_commas(stored), file.tensors().size()));
   report.add("types", type_counts(file.tensors()), type_mix(type_counts(file.tensors())));
   report.add("bytes", bytes, human_bytes(static_cast<double>(bytes)));
+  if (fs::exists(folder / "prompt_encoder.safetensors")) {
+    int64_t encoder = 0;
+    const SafetensorsFile parameters(folder / "prompt_encoder.safetensors");
+    for (const TensorInfo& t : parameters.tensors()) encoder += element_count(t);
+    report.add("prompt_encoder", encoder,
+               fmt::format("{} parameters: training can go on from it (init_from)", with_commas(encoder)));
+  }
   if (!all_finite(file)) report.add("finite", false, "no: some values are infinite or NaN");
   const auto holds = [&](std::string_view part) {
     return std::any_of(file.tensors().begin(), file.tensors().end(),

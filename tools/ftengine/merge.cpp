@@ -157,8 +157,11 @@ void run(const Args& args) {
       load_stack({&args.adapter, 1}, model, base.fingerprint, {.training = false, .where = {}});
   for (const Adapter* a : adapters.all())
     if (!a->mergeable())
-      bad_input("{}: a {} adapter cannot be folded into the weights; use it with --adapter",
-                args.adapter.string(), a->peft_type());
+      bad_input("{}: a {} adapter cannot be folded into the weights{}; use it with --adapter",
+                args.adapter.string(), a->peft_type(),
+                a->prompt_rows() + a->prefix_rows() > 0
+                    ? ": what it learned stands before the text, not in them"
+                    : "");
   const std::vector<float> adapted = probe_logits(model, adapters.all(), stream, prompts);
   const int64_t vocab = model.facts().vocab;
   const bool was_tied = model.facts().tied, tied = still_tied(model);
