@@ -3,8 +3,13 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "engine/core/device.h"
+#include "engine/core/device_read_back.h"
+#include "engine/core/stream_recording.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/staging.h"
 
 namespace ft::cuda {
 namespace {
@@ -63,9 +68,43 @@ void to_host(int device, void* host, const void* p, size_t bytes) {
 }
 
 void from_host(int device, void* p, const void* host, size_t bytes) {
-  // From pageable memory: the call returns once the bytes are read.
   const CudaStream stream(device);
-  check_cuda(cudaMemcpyAsync(p, host, bytes, cudaMemcpyHostToDevice, stream.handle()), "copy to the device");
+  FT_CHECK(!is_recording(device), "[cuda] a recording cannot hold a copy of {} bytes from the host", bytes);
+  // Through pinned memory the host need not wait. What is larger (weights) comes from pageable memory: the
+  // call returns once the bytes are read.
+  const void* from = host;
+  if (bytes <= Staging::kSegmentBytes) {
+    void* staged = Staging::of(stream).take(bytes);
+    std::memcpy(staged, host, bytes);
+    from = staged;
+  }
+  check_cuda(cudaMemcpyAsync(p, from, bytes, cudaMemcpyHostToDevice, stream.handle()), "copy to the device");
+}
+
+void read_back(int device, std::span<const HostCopy> copies) {
+  const CudaStream stream(device);
+  size_t bytes = 0;
+  for (const HostCopy& c : copies) bytes += (c.bytes + 63) / 64 * 64;
+  if (bytes == 0) return;
+  if (bytes > Staging::kSegmentBytes) {
+    for (const HostCopy& c : copies)
+      if (c.bytes > 0) to_host(device, c.host, c.p, c.bytes);
+    return;
+  }
+  auto* staged = static_cast<std::byte*>(Staging::of(stream).take(bytes));
+  std::byte* at = staged;
+  for (const HostCopy& c : copies) {
+    if (c.bytes > 0)
+      check_cuda(cudaMemcpyAsync(at, c.p, c.bytes, cudaMemcpyDeviceToHost, stream.handle()),
+                 "copy to the host");
+    at += (c.bytes + 63) / 64 * 64;
+  }
+  check_cuda(cudaStreamSynchronize(stream.handle()), "copy to the host");
+  at = staged;
+  for (const HostCopy& c : copies) {
+    std::memcpy(c.host, at, c.bytes);
+    at += (c.bytes + 63) / 64 * 64;
+  }
 }
 
 void copy(int device, void* to, const void* from, size_t bytes) {

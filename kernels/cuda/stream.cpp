@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "engine/core/backend_streams.h"
+#include "engine/core/stream_recording.h"
 #include "kernels/cuda/launch.h"
 
 namespace ft {
@@ -54,6 +55,7 @@ CUstream_st* CudaStream::handle() const {
 
 void* CudaStream::scratch(size_t bytes) {
   if (bytes > state_->scratch_bytes) {
+    FT_CHECK(!cuda::is_recording(state_->index), "[cuda] a recording cannot enlarge the scratch memory");
     // Whoever still reads the old one comes before in the stream's order.
     const size_t wanted = std::max(bytes, state_->scratch_bytes * 2);
     check_cuda(cudaFreeAsync(state_->scratch, state_->stream), "cudaFreeAsync");

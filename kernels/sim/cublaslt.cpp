@@ -16,6 +16,7 @@
 #include "engine/core/dtype.h"
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/sim/host_access.h"
+#include "kernels/sim/stream_queue.h"
 
 namespace ft::sim {
 namespace {
@@ -285,6 +286,28 @@ void multiply(const Problem& p, float alpha, const void* a, const void* b, float
   }
 }
 
+/// The product itself; false, with a finding, for operands that do not lie in device memory.
+bool run(const Problem& p, float alpha, const void* a, const void* b, float beta, const void* c, void* d,
+         void* workspace, size_t workspace_bytes) {
+  const auto rows = static_cast<size_t>(p.m) * bytes_of(p.d.type);
+  const size_t stride = static_cast<size_t>(p.d.ld) * bytes_of(p.d.type);
+  const auto columns = static_cast<size_t>(p.n);
+  const auto read = [](const void* at, const Layout& l) {
+    const size_t element = bytes_of(l.type);
+    return host_reads("cublasLtMatmul", at, static_cast<size_t>(l.rows) * element,
+                      static_cast<size_t>(l.ld) * element, static_cast<size_t>(l.cols));
+  };
+  bool ok = read(a, p.a) && read(b, p.b) && (beta == 0 || read(c, p.c));
+  if (p.op.epilogue == CUBLASLT_EPILOGUE_BIAS)
+    ok = ok && host_reads("cublasLtMatmul", p.op.bias, rows, rows, 1);
+  ok = ok && host_writes("cublasLtMatmul", workspace, workspace_bytes, workspace_bytes, 1);
+  ok = ok && host_writes("cublasLtMatmul", d, rows, stride, columns);
+  if (!ok) return false;
+  std::memset(workspace, 0xff, workspace_bytes);  // whatever shares it with an operand shows
+  multiply(p, alpha, a, b, beta, c, d);
+  return true;
+}
+
 cublasStatus_t matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha, const void* a,
                       cublasLtMatrixLayout_t la, const void* b, cublasLtMatrixLayout_t lb, const void* beta,
                       const void* c, cublasLtMatrixLayout_t lc, void* d, cublasLtMatrixLayout_t ld,
@@ -302,25 +325,12 @@ cublasStatus_t matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const 
   if (c == d && p.c != p.d) return CUBLAS_STATUS_INVALID_VALUE;
   const bool biased = p.op.epilogue == CUBLASLT_EPILOGUE_BIAS;
   if (biased && (!p.op.bias || !is_aligned(p.op.bias, 16))) return CUBLAS_STATUS_INVALID_VALUE;
-  if (cudaStreamSynchronize(stream) != cudaSuccess) return CUBLAS_STATUS_EXECUTION_FAILED;
-
+  if (cudaPeekAtLastError() != cudaSuccess) return CUBLAS_STATUS_EXECUTION_FAILED;
   const float scale = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
-  const auto rows = static_cast<size_t>(p.m) * bytes_of(p.d.type);
-  const size_t stride = static_cast<size_t>(p.d.ld) * bytes_of(p.d.type);
-  const auto columns = static_cast<size_t>(p.n);
-  const auto read = [](const void* at, const Layout& l) {
-    const size_t element = bytes_of(l.type);
-    return host_reads("cublasLtMatmul", at, static_cast<size_t>(l.rows) * element,
-                      static_cast<size_t>(l.ld) * element, static_cast<size_t>(l.cols));
-  };
-  bool ok = read(a, p.a) && read(b, p.b) && (keep == 0 || read(c, p.c));
-  if (biased) ok = ok && host_reads("cublasLtMatmul", p.op.bias, rows, rows, 1);
-  ok = ok && host_writes("cublasLtMatmul", workspace, workspace_bytes, workspace_bytes, 1);
-  ok = ok && host_writes("cublasLtMatmul", d, rows, stride, columns);
-  if (!ok) return CUBLAS_STATUS_EXECUTION_FAILED;
-  std::memset(workspace, 0xff, workspace_bytes);  // whatever shares it with an operand shows
-  multiply(p, scale, a, b, keep, c, d);
-  return CUBLAS_STATUS_SUCCESS;
+  const cudaError_t queued = enqueue(stream, [=] {
+    return run(p, scale, a, b, keep, c, d, workspace, workspace_bytes) ? cudaSuccess : cudaErrorLaunchFailure;
+  });
+  return queued == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
 }  // namespace

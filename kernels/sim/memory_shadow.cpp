@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/sim/checker.h"
 
@@ -43,6 +44,11 @@ uint64_t first_unwritten(Shadow& shadow, uint64_t offset, uint64_t bytes) {
 
 void mark_written(const void* p, size_t bytes) {
   in_shadow(p, bytes, [](Shadow& shadow, uint64_t offset, uint64_t n) { mark(shadow, offset, n, true); });
+}
+
+void mark_fresh(void* p, size_t bytes) {
+  std::memset(p, 0xff, bytes);
+  in_shadow(p, bytes, [](Shadow& shadow, uint64_t offset, uint64_t n) { mark(shadow, offset, n, false); });
 }
 
 void check_read(const char* who, const void* p, size_t bytes) {

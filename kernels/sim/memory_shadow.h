@@ -36,6 +36,9 @@ struct Shadow {
 
 /// The host or a copy wrote these bytes: they are initialised, if they are device memory at all.
 void mark_written(const void* p, size_t bytes);
+/// These bytes are as fresh from an allocation: filled with NaN patterns and, where that is checked, not
+/// initialised.
+void mark_fresh(void* p, size_t bytes);
 /// Reports bytes that a library call `who` reads before anyone wrote them, when that is checked.
 void check_read(const char* who, const void* p, size_t bytes);
 /// A copy: device to device takes the marks along.

@@ -32,6 +32,12 @@ void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, const c
   mark_copied(to, from, bytes);
 }
 
+bool is_pinned(const void* p) {
+  const auto table = MemoryTable::get().snapshot();
+  const Allocation* hit = table->find(reinterpret_cast<uint64_t>(p));
+  return hit != nullptr && hit->kind == MemoryKind::pinned;
+}
+
 cudaError_t copy_guarded(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, const char* call) {
   if (kind < cudaMemcpyHostToHost || kind > cudaMemcpyDefault)
     return set_error(cudaErrorInvalidMemcpyDirection);
@@ -99,37 +105,49 @@ char* symbol_bytes(const void* symbol, size_t count, size_t offset) {
 }  // namespace ft::sim
 
 using ft::sim::enqueue;
+using ft::sim::may_wait;
 using ft::sim::MemoryKind;
 
 extern "C" {
 
 cudaError_t cudaMalloc(void** p, size_t bytes) {
+  if (!may_wait("cudaMalloc")) return cudaErrorStreamCaptureUnsupported;
   return ft::sim::allocate(p, bytes, MemoryKind::device);
 }
 cudaError_t cudaFree(void* p) {
+  if (!may_wait("cudaFree")) return cudaErrorStreamCaptureUnsupported;
   return ft::sim::release(p, MemoryKind::device);
 }
-cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t) {
-  return cudaMalloc(p, bytes);
+cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t stream) {
+  if (ft::sim::is_capturing(stream)) return ft::sim::allocate_in_capture(stream, p, bytes);
+  return ft::sim::allocate(p, bytes, MemoryKind::device);
 }
-cudaError_t cudaFreeAsync(void* p, cudaStream_t) {
-  return cudaFree(p);
+cudaError_t cudaFreeAsync(void* p, cudaStream_t stream) {
+  if (ft::sim::is_capturing(stream)) return ft::sim::free_in_capture(stream, p);
+  return ft::sim::release(p, MemoryKind::device);
 }
 cudaError_t cudaMallocHost(void** p, size_t bytes) {
+  if (!may_wait("cudaMallocHost")) return cudaErrorStreamCaptureUnsupported;
   return ft::sim::allocate(p, bytes, MemoryKind::pinned);
 }
 cudaError_t cudaHostAlloc(void** p, size_t bytes, unsigned int) {
   return cudaMallocHost(p, bytes);
 }
 cudaError_t cudaFreeHost(void* p) {
+  if (!may_wait("cudaFreeHost")) return cudaErrorStreamCaptureUnsupported;
   return ft::sim::release(p, MemoryKind::pinned);
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  if (!may_wait("cudaMemcpy")) return cudaErrorStreamCaptureUnsupported;
   return ft::sim::copy_guarded(to, from, bytes, kind, "cudaMemcpy");
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if ((kind == cudaMemcpyHostToDevice && !ft::sim::is_pinned(from)) ||
+      (kind == cudaMemcpyDeviceToHost && !ft::sim::is_pinned(to))) {
+    if (!may_wait("cudaMemcpyAsync of pageable memory")) return cudaErrorStreamCaptureUnsupported;
+  }
   return enqueue(stream, [=] { return ft::sim::copy_guarded(to, from, bytes, kind, "cudaMemcpyAsync"); });
 }
 cudaError_t cudaMemcpy2D(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,

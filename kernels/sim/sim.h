@@ -86,6 +86,13 @@ uint64_t executed_instructions();
 /// are.
 std::vector<std::string> decode_all_kernels(size_t* count = nullptr);
 
+/// Calls since the last clear_host_waits() that make the host wait for the device, or may: synchronisations,
+/// copies that are not asynchronous (of pageable memory too), allocations outside the pool. By name.
+std::map<std::string, uint64_t> host_waits();
+void clear_host_waits();
+/// Graphs launched by this process so far.
+uint64_t graph_launches();
+
 /// Text of the last fault on this thread, empty if there was none.
 std::string last_fault();
 
