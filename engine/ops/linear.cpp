@@ -1,7 +1,7 @@
 #include "engine/ops/linear.h"
 
 #include "engine/ops/elementwise.h"
-#include "engine/ops/low_rank.h"
+#include "engine/ops/low_rank_linear.h"
 #include "engine/ops/matmul.h"
 
 namespace ft {
@@ -11,23 +11,19 @@ bool low_rank_trainable(const LowRankTerm& t) {
   return t.a->trainable || t.b_t->trainable;
 }
 
-// dropout(x) of a term, or x itself. With `like`, the same mask on another tensor, added to `into`.
-Tensor masked(Tape& tape, const Tensor& x, const LowRankTerm& t, const RowIndex& rows,
-              const Gradient::Slot* into = nullptr) {
-  Tensor y = into ? into->grad : Tensor::empty(x.shape(), x.dtype(), MemoryClass::workspace, x.device());
-  launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
-    dropout(s, DropoutArgs<T>{.tokens = x.dim(0),
-                              .cols = x.dim(1),
-                              .x = x.data<T>(),
-                              .y = y.data<T>(),
-                              .accumulate = into && into->accumulate,
-                              .p = t.dropout,
-                              .key = t.dropout_key,
-                              .site = t.dropout_site,
-                              .row = rows.row,
-                              .position = rows.position});
-  });
-  return y;
+Tensor thin(int64_t tokens, const LowRankTerm& t, const Tensor& like, MemoryClass memory) {
+  return Tensor::empty({tokens, t.a->shape[0]}, like.dtype(), memory, like.device());
+}
+
+template <class T>
+LowRankTermArgs<T> arguments(const LowRankTerm& t) {
+  return {.rank = t.a->shape[0],
+          .a = t.a->value.data<Wide<T>>(),
+          .b_t = t.b_t->value.data<Wide<T>>(),
+          .scale = static_cast<Wide<T>>(t.scale),
+          .dropout = t.dropout,
+          .dropout_key = t.dropout_key,
+          .dropout_site = t.dropout_site};
 }
 
 }  // namespace
@@ -44,109 +40,51 @@ Tensor linear_forward(Tape& tape, const Tensor& x, const LinearWeights& w, const
   const int64_t tokens = x.dim(0), in = w.in(), out = w.out();
   FT_CHECK(x.dim(1) == in, "[linear] {}: expected {} input features, got {}", w.weight->name, in, x.dim(1));
   const Tensor y = Tensor::empty({tokens, out}, x.dtype(), MemoryClass::activations, x.device());
+  std::vector<Tensor> thins;
+  for (const LowRankTerm& t : w.low_rank) thins.push_back(thin(tokens, t, x, MemoryClass::activations));
   launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
-    matmul(s, MatmulArgs<T>{.tokens = tokens,
-                            .w = w.weight->packed(),
-                            .x = x.data<T>(),
-                            .ldx = in,
-                            .bias = w.bias ? w.bias->value.data<Wide<T>>() : nullptr,
-                            .y = y.data<T>(),
-                            .ldy = out});
+    std::vector<LowRankTermArgs<T>> terms;
+    for (size_t i = 0; i < thins.size(); ++i) {
+      terms.push_back(arguments<T>(w.low_rank[i]));
+      terms[i].u = thins[i].data<T>();
+    }
+    low_rank_linear(s, LowRankLinearArgs<T>{.tokens = tokens,
+                                            .w = w.weight->packed(),
+                                            .x = x.data<T>(),
+                                            .bias = w.bias ? w.bias->value.data<Wide<T>>() : nullptr,
+                                            .y = y.data<T>(),
+                                            .row = rows.row,
+                                            .position = rows.position,
+                                            .terms = terms});
   });
-  for (const LowRankTerm& t : w.low_rank) {
-    const int64_t rank = t.a->shape[0];
-    const Tensor input = t.dropout > 0 ? masked(tape, x, t, rows) : x;
-    const Tensor thin = Tensor::empty({tokens, rank}, x.dtype(), MemoryClass::activations, x.device());
-    launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
-      low_rank_down(s, LowRankDownArgs<T>{.tokens = tokens,
-                                          .rank = rank,
-                                          .cols = in,
-                                          .x = input.data<T>(),
-                                          .ldx = in,
-                                          .w = t.a->value.data<Wide<T>>(),
-                                          .u = thin.data<T>()});
-      low_rank_up(s, LowRankUpArgs<T>{.tokens = tokens,
-                                      .rank = rank,
-                                      .cols = out,
-                                      .u = thin.data<T>(),
-                                      .w = t.b_t->value.data<Wide<T>>(),
-                                      .scale = static_cast<Wide<T>>(t.scale),
-                                      .y = y.data<T>(),
-                                      .ldy = out});
-    });
-    if (u) u->push_back(thin);
-  }
+  if (u) u->insert(u->end(), thins.begin(), thins.end());
   return y;
 }
 
 void linear_backward(Tape& tape, const LinearWeights& w, const RowIndex& rows, const Tensor& x,
                      const std::vector<Tensor>& u, const Tensor& dy, const Gradient::Slot* dx) {
   const int64_t tokens = dy.dim(0), in = w.in(), out = w.out();
-  Stream& stream = tape.stream();
-  if (dx) {
-    launch(stream, dy.dtype(), [&]<class T>(auto& s) {
-      matmul_grad_input(s, MatmulGradInputArgs<T>{.tokens = tokens,
-                                                  .w = w.weight->packed(),
-                                                  .dy = dy.data<T>(),
-                                                  .ldy = out,
-                                                  .dx = dx->grad.data<T>(),
-                                                  .ldx = in,
-                                                  .accumulate = dx->accumulate});
-    });
-  }
-  for (size_t i = 0; i < w.low_rank.size(); ++i) {
-    const LowRankTerm& t = w.low_rank[i];
-    if (!dx && !low_rank_trainable(t)) continue;
-    const int64_t rank = t.a->shape[0];
-    const Tensor du = Tensor::empty({tokens, rank}, dy.dtype(), MemoryClass::workspace, dy.device());
-    const Tensor input = t.dropout > 0 && t.a->trainable ? masked(tape, x, t, rows) : x;
-    const bool masked_dx = dx && t.dropout > 0;
-    const Tensor dinput = masked_dx
-                              ? Tensor::empty({tokens, in}, dy.dtype(), MemoryClass::workspace, dy.device())
-                          : dx ? dx->grad
-                               : Tensor();
-    launch(stream, dy.dtype(), [&]<class T>(auto& s) {
-      low_rank_down(s, LowRankDownArgs<T>{.tokens = tokens,
-                                          .rank = rank,
-                                          .cols = out,
-                                          .x = dy.data<T>(),
-                                          .ldx = out,
-                                          .w = t.b_t->value.data<Wide<T>>(),
-                                          .scale = static_cast<Wide<T>>(t.scale),
-                                          .u = du.data<T>()});
-      if (t.a->trainable)
-        low_rank_grad(s, LowRankGradArgs<T>{.segments = rows.segments,
-                                            .rank = rank,
-                                            .cols = in,
-                                            .u = du.data<T>(),
-                                            .x = input.data<T>(),
-                                            .ldx = in,
-                                            .dw = t.a->grad.data<Wide<T>>()});
-      if (t.b_t->trainable)
-        low_rank_grad(s, LowRankGradArgs<T>{.segments = rows.segments,
-                                            .rank = rank,
-                                            .cols = out,
-                                            .u = u[i].data<T>(),
-                                            .x = dy.data<T>(),
-                                            .ldx = out,
-                                            .scale = static_cast<Wide<T>>(t.scale),
-                                            .dw = t.b_t->grad.data<Wide<T>>()});
-      if (dx)
-        low_rank_up(s, LowRankUpArgs<T>{.tokens = tokens,
-                                        .rank = rank,
-                                        .cols = in,
-                                        .u = du.data<T>(),
-                                        .w = t.a->value.data<Wide<T>>(),
-                                        .y = dinput.data<T>(),
-                                        .ldy = in,
-                                        .accumulate = !masked_dx});
-    });
-    if (masked_dx) {
-      const Gradient::Slot into{dx->grad, true};
-      masked(tape, dinput, t, rows, &into);
+  std::vector<Tensor> du;
+  for (const LowRankTerm& t : w.low_rank) du.push_back(thin(tokens, t, dy, MemoryClass::workspace));
+  launch(tape.stream(), dy.dtype(), [&]<class T>(auto& s) {
+    std::vector<LowRankTermArgs<T>> terms;
+    for (size_t i = 0; i < du.size(); ++i) {
+      const LowRankTerm& t = w.low_rank[i];
+      LowRankTermArgs<T>& a = terms.emplace_back(arguments<T>(t));
+      a.u = u[i].data<T>();
+      a.du = du[i].data<T>();
+      if (t.a->trainable) a.da = t.a->grad.data<Wide<T>>();
+      if (t.b_t->trainable) a.db_t = t.b_t->grad.data<Wide<T>>();
     }
-  }
-  launch(stream, dy.dtype(), [&]<class T>(auto& s) {
+    low_rank_linear_grad(s, LowRankLinearGradArgs<T>{.segments = rows.segments,
+                                                     .w = w.weight->packed(),
+                                                     .x = x.defined() ? x.data<T>() : nullptr,
+                                                     .dy = dy.data<T>(),
+                                                     .dx = dx ? dx->grad.data<T>() : nullptr,
+                                                     .accumulate = dx && dx->accumulate,
+                                                     .row = rows.row,
+                                                     .position = rows.position,
+                                                     .terms = terms});
     if (w.weight->trainable)
       matmul_grad_weight(s, MatmulGradWeightArgs<T>{.segments = rows.segments,
                                                     .rows = out,

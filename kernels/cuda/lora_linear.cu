@@ -115,6 +115,19 @@ __global__ void __launch_bounds__(kThreads)
     }
   }
 
+  // All blocks along N have the same u; the first writes it.
+  if (p.u && blockIdx.x == 0) {
+#pragma unroll
+    for (int i = 0; i < kRank / 8; ++i) {
+      const int64_t q = i * 8 + lane % 4 * 2, left = p.rank - q;
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int64_t t = t0 + warp * 16 + half * 8 + lane / 4;
+        const float v[2] = {sum[kOutputTiles + i][2 * half], sum[kOutputTiles + i][2 * half + 1]};
+        if (t < p.tokens) store_values(p.u + t * p.rank + q, left, false, v);
+      }
+    }
+  }
   // The sums of u are laid out as the left operand of the next product wants them.
 #pragma unroll
   for (int q = 0; q < kRank; q += 16) {
@@ -220,7 +233,12 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
   for (int i = 0; i < kSide; ++i) {
 #pragma unroll
-    for (int j = 0; j < kRanks; ++j) us[ty * kSide + i][j * 16 + tx] = u[i][j];
+    for (int j = 0; j < kRanks; ++j) {
+      const int64_t t = t0 + ty * kSide + i, q = j * 16 + tx;
+      us[ty * kSide + i][j * 16 + tx] = u[i][j];
+      // All blocks along N have the same u; the first writes it.
+      if (p.u && blockIdx.x == 0 && t < p.tokens && q < p.rank) p.u[t * p.rank + q] = u[i][j];
+    }
   }
   __syncthreads();
   const int64_t n = n0 + tx * kSide, left = p.outputs - n;

@@ -1,5 +1,5 @@
 // A linear layer with its LoRA adapter in one kernel: y = x Wᵀ + b + s·(x Aᵀ) Bᵀ (Hu et al. 2021, eq. 3).
-// The engine calls the composition (matmul, low_rank_down, low_rank_up); this is its fused rival.
+// One of the plans of low_rank_linear.cpp, which says when it is taken.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ struct LoraLinearArgs {
   Wide<T> scale = 1;
   T* y = nullptr;  // [T, N], row stride ldy, overwritten
   int64_t ldy = 0;
+  T* u = nullptr;  // [T, r] or null: x Aᵀ, for backward
 };
 
 /// float32 in IEEE arithmetic; bfloat16 on tensor cores, with A, Bt and s·x Aᵀ rounded to bfloat16.

@@ -1,11 +1,12 @@
 // Two of LoRA's three thin products: y += s·u A, and dA += Σ over samples of s·uᵀ x. (u = s·x Aᵀ is
-// low_rank_down.cu.)
+// low_rank_down.cu.) Either with dropout on request: of y's change, of x.
 //
 // Both move the wide matrix once and are limited by that: x is read, y read and written, 16 bytes a thread,
 // while the thin ones (A, u: a few hundred kilobytes at most) stay in L1, L2 and shared memory. A thread
 // keeps a small block of results in registers, so that each value read is used eight times.
-//   up    a block has 8 tokens and 128 groups of columns; every thread sums over the ranks by itself
-//   grad  two passes. First the tokens of each sample in chunks of 128, counted from the sample's start: one
+//   up    a block has 8 tokens (4 with a mask) and 128 groups of columns; every thread sums over the ranks by
+//   itself grad  two passes. First the tokens of each sample in chunks of 128, counted from the sample's
+//   start: one
 //         partial dA a chunk, in scratch. Then every element of dA adds its chunks up, sample by sample.
 // Invariants: every sum has a fixed order that follows from its sample alone: not from T, other tokens,
 // addresses or the order of blocks. So a row's bits are the same alone and among others, and a gradient's
@@ -15,6 +16,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/low_rank_mask.cuh"
 #include "kernels/cuda/pack.cuh"
 #include "kernels/cuda/scratch_limit.h"
 
@@ -22,45 +24,46 @@ namespace ft {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kRanks = 8;          // of a thread's block of results in grad
-constexpr int kUpTokens = 8;       // the same in up
-constexpr int kUpRanks = 64;       // of u in shared memory at a time
-constexpr int kChunkTokens = 128;  // of one partial gradient
+constexpr int kRanks = 8;  // of a thread's block of results in grad
+template <bool kMasked>
+constexpr int kUpTokens = kMasked ? 4 : 8;  // the same in up: random words take registers too
+constexpr int kUpRanks = 64;                // of u in shared memory at a time
+constexpr int kChunkTokens = 128;           // of one partial gradient
 
 /// sum[t][k] += Σ over ranks of us[q][t] w[q, k], the group's columns k.
-template <bool kVector, int kN>
-__device__ __forceinline__ void up_sums(const float (*us)[kUpTokens], int ranks, const float* w, int64_t cols,
-                                        int64_t left, float (&sum)[kUpTokens][kN]) {
+template <bool kVector, int kTokens, int kN>
+__device__ __forceinline__ void up_sums(const float (*us)[kTokens], int ranks, const float* w, int64_t cols,
+                                        int64_t left, float (&sum)[kTokens][kN]) {
 #pragma unroll 4
   for (int q = 0; q < ranks; ++q) {
-    float wq[kN], uq[kUpTokens];
+    float wq[kN], uq[kTokens];
     load_values(w + q * cols, kVector ? kN : left, kVector, wq);
-    load_values(us[q], kUpTokens, true, uq);
+    load_values(us[q], kTokens, true, uq);
 #pragma unroll
-    for (int t = 0; t < kUpTokens; ++t) {
+    for (int t = 0; t < kTokens; ++t) {
 #pragma unroll
       for (int k = 0; k < kN; ++k) sum[t][k] = fmaf(uq[t], wq[k], sum[t][k]);
     }
   }
 }
 
-/// y[t, c…] (+)= scale·Σ over ranks, for a group of columns of up to kUpTokens tokens.
-template <class T>
+/// y[t, c…] (+)= scale·Σ over ranks, for a group of columns of up to kTokens tokens.
+template <class T, bool kMasked>
 __global__ void __launch_bounds__(kThreads)
     low_rank_up_kernel(int64_t tokens, int64_t rank, int64_t cols, const T* __restrict__ u,
                        const float* __restrict__ w, float scale, T* __restrict__ y, int64_t ldy,
-                       bool accumulate, bool aligned_w, bool aligned_y) {
-  constexpr int kN = kGroup<T>;
-  const int64_t t0 = int64_t{blockIdx.x} * kUpTokens;
+                       bool accumulate, bool aligned_w, bool aligned_y, MaskRule mask) {
+  constexpr int kN = kGroup<T>, kTokens = kUpTokens<kMasked>;
+  const int64_t t0 = int64_t{blockIdx.x} * kTokens;
   const int64_t c = (int64_t{blockIdx.y} * kThreads + threadIdx.x) * kN, left = cols - c;
-  __shared__ __align__(16) float us[kUpRanks][kUpTokens];
-  float sum[kUpTokens][kN] = {};
+  __shared__ __align__(16) float us[kUpRanks][kTokens];
+  float sum[kTokens][kN] = {};
   for (int64_t q0 = 0; q0 < rank; q0 += kUpRanks) {
     const int ranks = static_cast<int>(min(rank - q0, int64_t{kUpRanks}));
     if (q0 > 0) __syncthreads();
-    for (int i = threadIdx.x; i < ranks * kUpTokens; i += kThreads) {
-      const int64_t t = t0 + i % kUpTokens;
-      us[i / kUpTokens][i % kUpTokens] = t < tokens ? value(u[t * rank + q0 + i / kUpTokens]) : 0.0f;
+    for (int i = threadIdx.x; i < ranks * kTokens; i += kThreads) {
+      const int64_t t = t0 + i % kTokens;
+      us[i / kTokens][i % kTokens] = t < tokens ? value(u[t * rank + q0 + i / kTokens]) : 0.0f;
     }
     __syncthreads();
     if (left <= 0) continue;
@@ -72,8 +75,9 @@ __global__ void __launch_bounds__(kThreads)
   }
   if (left <= 0) return;
 #pragma unroll
-  for (int t = 0; t < kUpTokens; ++t) {
+  for (int t = 0; t < kTokens; ++t) {
     if (t0 + t >= tokens) break;
+    if constexpr (kMasked) mask.zero_dropped(t0 + t, c, sum[t]);
     T* row = y + (t0 + t) * ldy + c;
     float out[kN] = {};
     if (accumulate) load_values(row, left, aligned_y, out);
@@ -89,14 +93,16 @@ __host__ __device__ __forceinline__ int64_t first_slot(int64_t bound, int64_t sa
   return bound / kChunkTokens + sample;
 }
 
-/// sum[q][k] += Σ over tokens of us[t][q] x[t, k], the group's columns k.
-template <bool kVector, class T, int kN>
+/// sum[q][k] += Σ over tokens of us[t][q] x[t, k], the group's columns k. drop(t, group) zeroes what is
+/// dropped.
+template <bool kVector, class T, int kN, class Drop>
 __device__ __forceinline__ void grad_sums(const float (*us)[kRanks], int tokens, const T* x, int64_t ldx,
-                                          int64_t left, float (&sum)[kRanks][kN]) {
+                                          int64_t left, float (&sum)[kRanks][kN], const Drop& drop) {
 #pragma unroll 4
   for (int t = 0; t < tokens; ++t) {
     float xt[kN], ut[kRanks];
     load_values(x + t * ldx, kVector ? kN : left, kVector, xt);
+    drop(t, xt);
     load_values(us[t], kRanks, true, ut);
 #pragma unroll
     for (int q = 0; q < kRanks; ++q) {
@@ -107,11 +113,12 @@ __device__ __forceinline__ void grad_sums(const float (*us)[kRanks], int tokens,
 }
 
 /// partial[slot][q][c] = Σ over the slot's tokens of u[t, q] x[t, c].
-template <class T>
+/// x starts at column `column` of the rows whose elements the mask counts.
+template <class T, bool kMasked>
 __global__ void __launch_bounds__(kThreads)
     low_rank_grad_kernel(const int32_t* __restrict__ bounds, int32_t count, int64_t rank, int64_t cols,
-                         const T* __restrict__ u, const T* __restrict__ x, int64_t ldx,
-                         float* __restrict__ partial, int64_t ldp, bool aligned) {
+                         const T* __restrict__ u, const T* __restrict__ x, int64_t ldx, int64_t column,
+                         float* __restrict__ partial, int64_t ldp, bool aligned, MaskRule mask) {
   constexpr int kN = kGroup<T>;
   const int64_t slot = blockIdx.x;
   int low = 0, high = count;  // the last sample whose first slot is not behind this one
@@ -134,10 +141,13 @@ __global__ void __launch_bounds__(kThreads)
   if (c >= cols) return;
   float sum[kRanks][kN] = {};
   const T* from = x + begin * ldx + c;
+  const auto drop = [&](int t, float(&v)[kN]) {
+    if constexpr (kMasked) mask.zero_dropped(begin + t, column + c, v);
+  };
   if (aligned && c + kN <= cols)
-    grad_sums<true>(us, tokens, from, ldx, cols - c, sum);
+    grad_sums<true>(us, tokens, from, ldx, cols - c, sum, drop);
   else
-    grad_sums<false>(us, tokens, from, ldx, cols - c, sum);
+    grad_sums<false>(us, tokens, from, ldx, cols - c, sum, drop);
 #pragma unroll
   for (int q = 0; q < kRanks; ++q) {
     // Rows of partials are padded to whole groups.
@@ -173,24 +183,28 @@ void check_sizes(const char* op, int64_t rank, int64_t cols, int64_t ld) {
       op, rank, cols, ld);
 }
 
-template <class T>
-void up(CudaStream& s, const LowRankUpArgs<T>& a) {
+template <class T, bool kMasked>
+void up(CudaStream& s, const LowRankUpArgs<T>& a, const DropoutMask& dropout) {
   check_sizes("low_rank_up", a.rank, a.cols, a.ldy);
   if (a.tokens == 0) return;
-  const dim3 grid(static_cast<unsigned>(blocks_for(a.tokens, kUpTokens)),
+  const dim3 grid(static_cast<unsigned>(blocks_for(a.tokens, kUpTokens<kMasked>)),
                   static_cast<unsigned>(blocks_for(a.cols, kThreads * kGroup<T>)));
-  low_rank_up_kernel<<<grid, kThreads, 0, s.handle()>>>(a.tokens, a.rank, a.cols, a.u, a.w, a.scale, a.y,
-                                                        a.ldy, a.accumulate, aligned_rows(a.w, a.cols),
-                                                        aligned_rows(a.y, a.ldy));
+  const MaskRule mask(dropout);
+  const float scale = kMasked ? a.scale * mask.factor() : a.scale;
+  low_rank_up_kernel<T, kMasked>
+      <<<grid, kThreads, 0, s.handle()>>>(a.tokens, a.rank, a.cols, a.u, a.w, scale, a.y, a.ldy, a.accumulate,
+                                          aligned_rows(a.w, a.cols), aligned_rows(a.y, a.ldy), mask);
   check_launch("low_rank_up");
 }
 
-template <class T>
-void grad(CudaStream& s, const LowRankGradArgs<T>& a) {
+template <class T, bool kMasked>
+void grad(CudaStream& s, const LowRankGradArgs<T>& a, const DropoutMask& dropout) {
   check_sizes("low_rank_grad", a.rank, a.cols, a.ldx);
   const int64_t tokens = a.segments.tokens();
   if (tokens == 0) return;
   const int32_t* bounds = a.segments.bounds.device;
+  const MaskRule mask(dropout);
+  const float scale = kMasked ? a.scale * mask.factor() : a.scale;
   const int64_t slots = first_slot(tokens, a.segments.count);
   // Columns in slices where all partials at once would take too much scratch; a slice starts at a whole
   // group.
@@ -203,12 +217,13 @@ void grad(CudaStream& s, const LowRankGradArgs<T>& a) {
     const dim3 grid(static_cast<unsigned>(slots),
                     static_cast<unsigned>(blocks_for(cols, kThreads * kGroup<T>)),
                     static_cast<unsigned>(blocks_for(a.rank, kRanks)));
-    low_rank_grad_kernel<<<grid, kThreads, 0, s.handle()>>>(
-        bounds, a.segments.count, a.rank, cols, a.u, a.x + c, a.ldx, partial, ldp, aligned_rows(a.x, a.ldx));
+    low_rank_grad_kernel<T, kMasked><<<grid, kThreads, 0, s.handle()>>>(bounds, a.segments.count, a.rank,
+                                                                        cols, a.u, a.x + c, a.ldx, c, partial,
+                                                                        ldp, aligned_rows(a.x, a.ldx), mask);
     check_launch("low_rank_grad");
     const dim3 sums(static_cast<unsigned>(blocks_for(cols, kThreads)), static_cast<unsigned>(a.rank));
     low_rank_grad_sum_kernel<<<sums, kThreads, 0, s.handle()>>>(bounds, a.segments.count, a.rank, cols,
-                                                                partial, ldp, a.scale, a.dw + c, a.cols);
+                                                                partial, ldp, scale, a.dw + c, a.cols);
     check_launch("low_rank_grad, sum");
   }
 }
@@ -216,16 +231,28 @@ void grad(CudaStream& s, const LowRankGradArgs<T>& a) {
 }  // namespace
 
 void low_rank_up(CudaStream& s, const LowRankUpArgs<float>& a) {
-  up(s, a);
+  up<float, false>(s, a, {});
 }
 void low_rank_up(CudaStream& s, const LowRankUpArgs<BF16>& a) {
-  up(s, a);
+  up<BF16, false>(s, a, {});
+}
+void low_rank_up(CudaStream& s, const LowRankUpArgs<float>& a, const DropoutMask& m) {
+  m.p > 0 ? up<float, true>(s, a, m) : up<float, false>(s, a, m);
+}
+void low_rank_up(CudaStream& s, const LowRankUpArgs<BF16>& a, const DropoutMask& m) {
+  m.p > 0 ? up<BF16, true>(s, a, m) : up<BF16, false>(s, a, m);
 }
 void low_rank_grad(CudaStream& s, const LowRankGradArgs<float>& a) {
-  grad(s, a);
+  grad<float, false>(s, a, {});
 }
 void low_rank_grad(CudaStream& s, const LowRankGradArgs<BF16>& a) {
-  grad(s, a);
+  grad<BF16, false>(s, a, {});
+}
+void low_rank_grad(CudaStream& s, const LowRankGradArgs<float>& a, const DropoutMask& m) {
+  m.p > 0 ? grad<float, true>(s, a, m) : grad<float, false>(s, a, m);
+}
+void low_rank_grad(CudaStream& s, const LowRankGradArgs<BF16>& a, const DropoutMask& m) {
+  m.p > 0 ? grad<BF16, true>(s, a, m) : grad<BF16, false>(s, a, m);
 }
 
 }  // namespace ft

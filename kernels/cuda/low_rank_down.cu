@@ -1,4 +1,5 @@
-// The first of LoRA's thin products: u = s·x Aᵀ, tall and thin (T × C by C × r).
+// The first of LoRA's thin products: u = s·x Aᵀ, tall and thin (T × C by C × r), with dropout of x on request
+// (its random words are made again for every 8 ranks).
 //
 // It reads x [T, C] once (from DRAM; again from L2 for every 8 ranks) and is limited by that; A stays in L2.
 // A block has 8 tokens and 8 ranks. Its threads share out the columns, 16 bytes of a row at a time, and keep
@@ -9,6 +10,7 @@
 #include "engine/ops/low_rank.h"
 
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/low_rank_mask.cuh"
 #include "kernels/cuda/pack.cuh"
 #include "kernels/cuda/reduce.cuh"
 
@@ -43,10 +45,11 @@ __device__ __forceinline__ float sums_over_lanes(const float (&v)[kCount], int l
 }
 
 /// sum[t][q] += Σ over a group of columns of x[t] w[q]: whole groups as vectors, the last one by elements.
-template <bool kVector, int kTokens, class T>
+/// drop(t, group) zeroes what is dropped.
+template <bool kVector, int kTokens, class T, class Drop>
 __device__ __forceinline__ void down_step(const T* x, int64_t ldx, int64_t tokens, const float* w,
                                           int64_t cols, int64_t ranks, int64_t left,
-                                          float (&sum)[kTokens][kRanks]) {
+                                          float (&sum)[kTokens][kRanks], const Drop& drop) {
   constexpr int kN = kGroup<T>;
   if (kVector) left = kN;
   Group<T, kN> raw[kTokens];  // as in memory: half the registers for bfloat16
@@ -64,6 +67,8 @@ __device__ __forceinline__ void down_step(const T* x, int64_t ldx, int64_t token
     }
   }
 #pragma unroll
+  for (int t = 0; t < kTokens; ++t) drop(min(int64_t{t}, tokens - 1), raw[t].v);
+#pragma unroll
   for (int q = 0; q < kRanks; ++q) {
     if (q < ranks) {
       float wq[kN];
@@ -77,20 +82,24 @@ __device__ __forceinline__ void down_step(const T* x, int64_t ldx, int64_t token
   }
 }
 
-template <class T, int kTokens>
+template <class T, int kTokens, bool kMasked>
 __global__ void __launch_bounds__(kThreads)
     low_rank_down_kernel(int64_t tokens, int64_t rank, int64_t cols, const T* __restrict__ x, int64_t ldx,
-                         const float* __restrict__ w, float scale, T* __restrict__ u, bool aligned) {
+                         const float* __restrict__ w, float scale, T* __restrict__ u, bool aligned,
+                         MaskRule mask) {
   constexpr int kN = kGroup<T>, kSums = kTokens * kRanks, kLaneSums = kSums < kWarp ? kSums : kWarp;
   const int64_t t0 = int64_t{blockIdx.x} * kTokens, q0 = int64_t{blockIdx.y} * kRanks;
   x += t0 * ldx;
   w += q0 * cols;
   float sum[kTokens][kRanks] = {};
   for (int64_t c = threadIdx.x * kN; c < cols; c += kThreads * kN) {
+    const auto drop = [&](int64_t t, T(&v)[kN]) {
+      if constexpr (kMasked) mask.zero_dropped(t0 + t, c, v);
+    };
     if (aligned && c + kN <= cols)
-      down_step<true>(x + c, ldx, tokens - t0, w + c, cols, rank - q0, cols - c, sum);
+      down_step<true>(x + c, ldx, tokens - t0, w + c, cols, rank - q0, cols - c, sum, drop);
     else
-      down_step<false>(x + c, ldx, tokens - t0, w + c, cols, rank - q0, cols - c, sum);
+      down_step<false>(x + c, ldx, tokens - t0, w + c, cols, rank - q0, cols - c, sum, drop);
   }
 
   __shared__ float of_warp[kWarps][kSums];
@@ -114,36 +123,47 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-template <class T, int kTokens>
-void launch_down(CudaStream& s, const LowRankDownArgs<T>& a) {
+template <class T, int kTokens, bool kMasked>
+void launch_down(CudaStream& s, const LowRankDownArgs<T>& a, const MaskRule& mask) {
   const dim3 grid(static_cast<unsigned>(blocks_for(a.tokens, kTokens)),
                   static_cast<unsigned>(blocks_for(a.rank, kRanks)));
   const bool aligned = aligned_rows(a.x, a.ldx) && aligned_rows(a.w, a.cols);
-  low_rank_down_kernel<T, kTokens>
-      <<<grid, kThreads, 0, s.handle()>>>(a.tokens, a.rank, a.cols, a.x, a.ldx, a.w, a.scale, a.u, aligned);
+  const float scale = kMasked ? a.scale * mask.factor() : a.scale;
+  low_rank_down_kernel<T, kTokens, kMasked><<<grid, kThreads, 0, s.handle()>>>(
+      a.tokens, a.rank, a.cols, a.x, a.ldx, a.w, scale, a.u, aligned, mask);
   check_launch("low_rank_down");
 }
 
 template <class T>
-void down(CudaStream& s, const LowRankDownArgs<T>& a) {
+void down(CudaStream& s, const LowRankDownArgs<T>& a, const DropoutMask& dropout) {
   FT_CHECK(a.rank > 0 && a.cols > 0 && a.ldx >= a.cols,
            "[low_rank_down] expected rank and columns above 0 and a row stride of at least the columns, got "
            "{}, {} and {}",
            a.rank, a.cols, a.ldx);
   if (a.tokens == 0) return;
+  const MaskRule mask(dropout);
   // A few tokens (generation): a block each. The order of the sums is the same.
-  if (a.tokens <= 4)
-    launch_down<T, 1>(s, a);
+  if (dropout.p > 0)
+    launch_down<T, 8, true>(s, a, mask);
+  else if (a.tokens <= 4)
+    launch_down<T, 1, false>(s, a, mask);
   else
-    launch_down<T, 8>(s, a);
+    launch_down<T, 8, false>(s, a, mask);
 }
 
 }  // namespace
 
 void low_rank_down(CudaStream& s, const LowRankDownArgs<float>& a) {
-  down(s, a);
+  down(s, a, {});
 }
 void low_rank_down(CudaStream& s, const LowRankDownArgs<BF16>& a) {
-  down(s, a);
+  down(s, a, {});
 }
+void low_rank_down(CudaStream& s, const LowRankDownArgs<float>& a, const DropoutMask& m) {
+  down(s, a, m);
+}
+void low_rank_down(CudaStream& s, const LowRankDownArgs<BF16>& a, const DropoutMask& m) {
+  down(s, a, m);
+}
+
 }  // namespace ft
