@@ -105,14 +105,8 @@ HeadLoss head_loss(Tape& tape, const Var& hidden, const LinearWeights& head, con
     const Gradient::Slot slot{dh.defined() ? dh.rows(chunk.begin, chunk.end()) : Tensor(), false};
     linear_backward(tape, head, index, x, u, logits, dh.defined() ? &slot : nullptr);
   }
-  HeadLoss result{.row_loss = loss.to_vector<double>()};
-  const std::vector<int32_t> best = argmax.to_vector<int32_t>();
-  for (size_t i = 0; i < targets.size(); ++i) {
-    result.loss += result.row_loss[i];
-    result.correct += best[i] == targets[i];
-  }
   if (dh.defined()) hidden.gradient().add(tape.stream(), dh);
-  return result;
+  return {loss, argmax};
 }
 
 Tensor head_logits(Tape& tape, const Tensor& hidden, const LinearWeights& head, const RowIndex& rows) {

@@ -17,10 +17,10 @@ constexpr int64_t kHeadChunk = 64;
 /// The rows of `x` [tokens, C] named by `rows`, in that order.
 Var gather_rows(Tape&, const Var& x, std::shared_ptr<const std::vector<int32_t>> rows);
 
+/// In the stream's memory, one element a target: it is formed once the stream comes to it.
 struct HeadLoss {
-  double loss = 0;               // Σ over targets of −log p(target), in row order
-  int64_t correct = 0;           // targets that were the argmax
-  std::vector<double> row_loss;  // [rows]
+  Tensor loss;  // float64 [R]: −log p(target)
+  Tensor best;  // int32 [R]: the argmax
 };
 
 /// hidden [R, C]: one row for each target; `rows` bounds them by sample and names them; targets [R]. `scale`

@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "engine/ops/optimizer.h"
-
 namespace ft {
 
 OptimizerState::OptimizerState(const TrainingSection& settings, std::vector<Parameter*> parameters,
@@ -21,6 +19,54 @@ OptimizerState::OptimizerState(const TrainingSection& settings, std::vector<Para
       s.second = Tensor::zeros(p->value.shape(), p->value.dtype(), MemoryClass::optimizer, p->value.device());
     state_.push_back(std::move(s));
   }
+  squares_.resize(parameters_.size());
+  if (parameters_.empty()) return;
+  type_ = parameters_[0]->value.dtype();
+  device_ = parameters_[0]->value.device();
+  dispatch_compute(type_, [&]<class T>() { lay_out<T>(); });
+}
+
+template <class T>
+void OptimizerState::lay_out() {
+  std::vector<TrainedTensor<T>> all;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& p = *parameters_[i];
+    const auto state = [](const Tensor& t) { return t.defined() ? t.data<T>() : nullptr; };
+    all.push_back({.count = p.value.numel(),
+                   .w = p.value.data<T>(),
+                   .grad = p.grad.data<T>(),
+                   .first = state(state_[i].first),
+                   .second = state(state_[i].second),
+                   .rate = rate_factors_[i],
+                   .weight_decay = p.shape.rank() > 1 ? settings_.weight_decay : 0});
+  }
+  chunks_ = number_chunks(std::span(all));
+  const auto count = static_cast<int64_t>(all.size());
+  sums_ = Tensor::empty({count}, DType::f64, MemoryClass::optimizer, device_);
+  if (device_ != Device()) {
+    std::vector<int32_t> owner;
+    for (size_t i = 0; i < all.size(); ++i)
+      owner.resize(static_cast<size_t>(i + 1 < all.size() ? all[i + 1].chunk : chunks_),
+                   static_cast<int32_t>(i));
+    const auto bytes = static_cast<int64_t>(all.size() * sizeof(all[0]));
+    table_ = Tensor::empty({bytes}, DType::u8, MemoryClass::optimizer, device_);
+    owner_ = Tensor::empty({chunks_}, DType::i32, MemoryClass::optimizer, device_);
+    copy_from_host(device_, table_.raw(), all.data(), table_.bytes());
+    copy_from_host(device_, owner_.raw(), owner.data(), owner_.bytes());
+  }
+  tensors_ = std::move(all);
+}
+
+template <class T>
+TrainedTensors<T> OptimizerState::tensors() {
+  const auto& host = std::get<std::vector<TrainedTensor<T>>>(tensors_);
+  for (size_t i = 0; i < host.size(); ++i)
+    if (host[i].w != parameters_[i]->value.raw() || host[i].grad != parameters_[i]->grad.raw()) {
+      lay_out<T>();  // somebody gave a parameter other tensors
+      break;
+    }
+  if (!table_.defined()) return {host, nullptr, nullptr, chunks_};
+  return {host, static_cast<const TrainedTensor<T>*>(table_.raw()), owner_.data<int32_t>(), chunks_};
 }
 
 namespace {
@@ -35,65 +81,52 @@ Parameter state_of(const Parameter& p, const Tensor& t) {
   return state;
 }
 
-double squares(Stream& stream, const Tensor& g) {
-  const Tensor sum = Tensor::empty({1}, DType::f64, MemoryClass::workspace, g.device());
-  launch_on_parameters(stream, g.dtype(), [&]<class T>(auto& s) {
-    sum_squares(s, SumSquaresArgs<T>{.count = g.numel(), .x = g.data<T>(), .out = sum.data<double>()});
-  });
-  return sum.to_vector<double>()[0];
-}
-
 }  // namespace
 
-double OptimizerState::gradient_norm(Stream& stream) const {
+double OptimizerState::gradient_norm(Stream& stream, std::vector<HostCopy> also) {
+  if (!parameters_.empty()) {
+    launch_on_parameters(stream, type_, [&]<class T>(auto& s) {
+      square_gradients(s, SquareGradientsArgs<T>{tensors<T>(), sums_.data<double>()});
+    });
+    also.push_back({squares_.data(), sums_.raw(), sums_.bytes()});
+  }
+  read_back(stream.device(), also);
   double sum = 0;
-  for (const Parameter* p : parameters_) sum += squares(stream, p->grad);
+  for (const double squares : squares_) sum += squares;
   return std::sqrt(sum);
 }
 
-const Parameter* OptimizerState::non_finite(Stream& stream) const {
-  for (const Parameter* p : parameters_)
-    if (!std::isfinite(squares(stream, p->grad))) return p;
+const Parameter* OptimizerState::non_finite() const {
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    if (!std::isfinite(squares_[i])) return parameters_[i];
   return nullptr;
 }
 
 void OptimizerState::step(Stream& stream, double learning_rate, double gradient_scale) {
   ++updates_;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    Parameter& p = *parameters_[i];
-    const State& state = state_[i];
-    const double rate = learning_rate * rate_factors_[i];
-    const double decay = p.shape.rank() > 1 ? settings_.weight_decay : 0;
-    launch_on_parameters(stream, p.value.dtype(), [&]<class T>(auto& s) {
-      if (settings_.optim == OptimizerType::adamw)
-        adamw(s, AdamWArgs<T>{.count = p.value.numel(),
-                              .w = p.value.data<T>(),
-                              .grad = p.grad.data<T>(),
-                              .m = state.first.data<T>(),
-                              .v = state.second.data<T>(),
-                              .lr = rate,
-                              .beta1 = settings_.adam_beta1,
-                              .beta2 = settings_.adam_beta2,
-                              .eps = settings_.adam_epsilon,
-                              .weight_decay = decay,
-                              .grad_scale = gradient_scale,
-                              .t = updates_});
-      else
-        sgd(s, SgdArgs<T>{.count = p.value.numel(),
-                          .w = p.value.data<T>(),
-                          .grad = p.grad.data<T>(),
-                          .buf = state.first.defined() ? state.first.data<T>() : nullptr,
-                          .lr = rate,
-                          .momentum = settings_.momentum,
-                          .weight_decay = decay,
-                          .grad_scale = gradient_scale,
-                          .t = updates_});
-    });
-  }
+  if (parameters_.empty()) return;
+  launch_on_parameters(stream, type_, [&]<class T>(auto& s) {
+    if (settings_.optim == OptimizerType::adamw)
+      adamw_step(s, AdamWStepArgs<T>{.tensors = tensors<T>(),
+                                     .lr = learning_rate,
+                                     .beta1 = settings_.adam_beta1,
+                                     .beta2 = settings_.adam_beta2,
+                                     .eps = settings_.adam_epsilon,
+                                     .grad_scale = gradient_scale,
+                                     .t = updates_});
+    else
+      sgd_step(s, SgdStepArgs<T>{.tensors = tensors<T>(),
+                                 .lr = learning_rate,
+                                 .momentum = settings_.momentum,
+                                 .grad_scale = gradient_scale,
+                                 .t = updates_});
+  });
 }
 
-void OptimizerState::clear_gradients() {
-  for (Parameter* p : parameters_) p->grad.zero();
+void OptimizerState::clear_gradients(Stream& stream) {
+  if (parameters_.empty()) return;
+  launch_on_parameters(
+      stream, type_, [&]<class T>(auto& s) { ft::clear_gradients(s, ClearGradientsArgs<T>{tensors<T>()}); });
 }
 
 std::string OptimizerState::key(size_t i, const char* which) const {

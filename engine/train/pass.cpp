@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/ops/head.h"
-
 namespace ft {
 namespace {
 
@@ -38,7 +36,7 @@ Batch lay_out(std::span<const DataRow* const> rows, int32_t first_row, const Ada
   return b;
 }
 
-void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& s, LossSum& sum) {
+void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& s, QueuedLosses& losses) {
   Tape tape(stream, s.compute, b.layout, s.training);
   Forward forward{.tape = tape,
                   .training = s.training,
@@ -54,10 +52,7 @@ void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& 
                       b.target_position.data()};
   const HeadLoss head =
       head_loss(tape, hidden, model.head().weights(forward), rows, b.targets, s.gradient_scale);
-  for (const double loss : head.row_loss) sum.loss += loss;
-  sum.targets += static_cast<int64_t>(b.targets.size());
-  sum.correct += head.correct;
-  sum.tokens += static_cast<int64_t>(b.ids->size());
+  losses.add(head, b.targets, static_cast<int64_t>(b.ids->size()));
   if (s.training) tape.backward();
 }
 
@@ -67,8 +62,34 @@ bool any_first_target(std::span<const DataRow* const> rows) {
   return std::any_of(rows.begin(), rows.end(), [](const DataRow* r) { return r->labels[0] != kNoTarget; });
 }
 
-void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
-              const PassSettings& settings, LossSum& sum) {
+void QueuedLosses::add(HeadLoss losses, std::vector<int32_t> targets, int64_t tokens) {
+  const size_t count = targets.size();
+  passes_.push_back({std::move(losses), std::move(targets), std::vector<int32_t>(count),
+                     std::vector<double>(count), tokens});
+}
+
+std::vector<HostCopy> QueuedLosses::copies() {
+  std::vector<HostCopy> all;
+  for (Pass& p : passes_) {
+    all.push_back({p.loss.data(), p.losses.loss.raw(), p.losses.loss.bytes()});
+    all.push_back({p.best.data(), p.losses.best.raw(), p.losses.best.bytes()});
+  }
+  return all;
+}
+
+void QueuedLosses::count(LossSum& sum) const {
+  for (const Pass& p : passes_) {
+    for (size_t i = 0; i < p.targets.size(); ++i) {
+      sum.loss += p.loss[i];
+      sum.correct += p.best[i] == p.targets[i];
+    }
+    sum.targets += static_cast<int64_t>(p.targets.size());
+    sum.tokens += p.tokens;
+  }
+}
+
+void queue_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
+                const PassSettings& settings, QueuedLosses& losses) {
   const int64_t leading = settings.adapters ? settings.adapters->leading_rows() : 0;
   const auto size = [&](size_t i) { return static_cast<int64_t>(rows[i]->ids.size()) + leading; };
   for (size_t begin = 0; begin < rows.size();) {
@@ -78,9 +99,17 @@ void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows
       tokens += size(end++);
     run_pass(model, stream,
              lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin), settings.adapters),
-             settings, sum);
+             settings, losses);
     begin = end;
   }
+}
+
+void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
+              const PassSettings& settings, LossSum& sum) {
+  QueuedLosses losses;
+  queue_rows(model, stream, rows, settings, losses);
+  read_back(stream.device(), losses.copies());
+  losses.count(sum);
 }
 
 }  // namespace ft

@@ -6,8 +6,10 @@
 #include <span>
 #include <vector>
 
+#include "engine/core/device_read_back.h"
 #include "engine/data/dataset.h"
 #include "engine/nn/adapter_step.h"
+#include "engine/ops/head.h"
 
 namespace ft {
 
@@ -33,8 +35,30 @@ struct LossSum {
 /// then leads each sample.)
 bool any_first_target(std::span<const DataRow* const> rows);
 
-/// Runs the rows, in order, in as many passes as it takes; adds to `sum` and, when training, to the
-/// gradients.
+/// The losses of passes that are queued on a stream.
+class QueuedLosses {
+ public:
+  void add(HeadLoss losses, std::vector<int32_t> targets, int64_t tokens);
+  /// What read_back() must fetch before count(); good until the next add().
+  std::vector<HostCopy> copies();
+  void count(LossSum& sum) const;
+
+ private:
+  struct Pass {
+    HeadLoss losses;
+    std::vector<int32_t> targets, best;
+    std::vector<double> loss;
+    int64_t tokens;
+  };
+  std::vector<Pass> passes_;
+};
+
+/// Queues the rows, in order, in as many passes as it takes; when training, adds to the gradients. On a
+/// device it waits for nothing.
+void queue_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
+                const PassSettings& settings, QueuedLosses& losses);
+
+/// The same, waiting for the losses, which are added to `sum`.
 void run_rows(Model& model, Stream& stream, std::span<const DataRow* const> rows,
               const PassSettings& settings, LossSum& sum);
 

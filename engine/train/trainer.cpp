@@ -95,28 +95,31 @@ class Trainer {
         .total_steps = plan_.total_steps()};
     AdapterStep adapters(job_.model, job_.adapters, stream_, compute_, info,
                          shares_prompt(job_.model, job_.adapters, true, any_first_target(rows)));
-    LossSum sum;
-    run_rows(job_.model, stream_, rows,
-             {.compute = compute_,
-              .training = true,
-              .recompute = t_.gradient_checkpointing,
-              .dropout_key = info.dropout_key,
-              .gradient_scale = 1 / static_cast<double>(targets),
-              .adapters = &adapters},
-             sum);
+    QueuedLosses losses;
+    queue_rows(job_.model, stream_, rows,
+               {.compute = compute_,
+                .training = true,
+                .recompute = t_.gradient_checkpointing,
+                .dropout_key = info.dropout_key,
+                .gradient_scale = 1 / static_cast<double>(targets),
+                .adapters = &adapters},
+               losses);
     const double extra = adapters.finish();
     if (job_.interrupted && job_.interrupted->load()) {
-      optimizer_.clear_gradients();
+      optimizer_.clear_gradients(stream_);
       return false;
     }
-    const double loss = sum.mean() + extra, norm = optimizer_.gradient_norm(stream_);
+    const double norm = optimizer_.gradient_norm(stream_, losses.copies());  // the step's one wait
+    LossSum sum;
+    losses.count(sum);
+    const double loss = sum.mean() + extra;
     const double rate = job_.learning_rate * schedule_factor(t_.lr_scheduler_type, state_.step,
                                                              t_.warmup(plan_.total_steps()),
                                                              plan_.total_steps(), job_.learning_rate);
     if (update(loss, norm, rate))
       for (Adapter* a : job_.adapters)
         if (a->active()) a->after_update(stream_, info);
-    optimizer_.clear_gradients();
+    optimizer_.clear_gradients(stream_);
     ++state_.step;
     state_.tokens += sum.tokens;
     state_.targets += targets;
@@ -137,7 +140,7 @@ class Trainer {
       optimizer_.step(stream_, rate, clip);
       return true;
     }
-    const Parameter* bad = optimizer_.non_finite(stream_);
+    const Parameter* bad = optimizer_.non_finite();
     const std::string what =
         bad ? fmt::format("the gradient of {}", bad->name) : fmt::format("the loss ({})", loss);
     progress_.note(fmt::format("warning: step {} skipped: {} is not finite", state_.step + 1, what));
