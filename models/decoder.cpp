@@ -157,10 +157,10 @@ Var Decoder::hidden(Forward& f, const Ids& ids) {
       if (p >= config_.max_positions)
         bad_input("a sample has {} tokens or more, but the model has positions for {}; lower data.max_length",
                   p + 1, config_.max_positions);
-    h = add_embedding(f.tape, h, *positions_.parameter,
-                      std::make_shared<const std::vector<int32_t>>(layout.position));
+    // The tape holds the layout.
+    h = add_embedding(f.tape, h, *positions_.parameter, Ids(Ids(), &layout.position));
   } else {
-    std::tie(angles.cos, angles.sin) = rope_.angles(layout, f.tape.wide(), f.tape.device());
+    std::tie(angles.cos, angles.sin) = rope_.angles(f.tape, f.cache ? f.cache->capacity : 0);
   }
   h = drop(f, h, config_.embed_dropout, kEmbedPlace);
   if (f.collect) f.collect->resize(static_cast<size_t>(config_.layers));
@@ -170,7 +170,7 @@ Var Decoder::hidden(Forward& f, const Ids& ids) {
     const auto run = [this, &f, i, angles](const Var& x) { return layer(f, i, x, angles); };
     h = f.recompute ? f.tape.checkpoint(h, trainable(f, i), run) : run(h);
   }
-  if (f.cache)
+  if (f.cache && !f.places)
     for (int32_t s = 0; s < layout.samples(); ++s)
       f.cache->length[f.cache_rows[s]] += layout.bounds[s + 1] - layout.bounds[s];
   return norm(f.tape, h, *final_norm_.weight.parameter, final_norm_.bias.parameter, norm_options());
@@ -238,19 +238,20 @@ Var Decoder::attend_cached(Forward& f, int index, const HeadColumns& q, const He
   const int64_t kv_size = config_.kv_heads * config_.head_dim;
   KvCache& cache = *f.cache;
   const Layout& layout = f.tape.layout();
-  std::vector<int32_t> begin, end, places;  // places: the cache row of each new token
-  for (int32_t s = 0; s < layout.samples(); ++s) {
+  CachePlaces found;
+  for (int32_t s = 0; !f.places && s < layout.samples(); ++s) {
     const int32_t row = f.cache_rows[s], length = cache.length[row],
                   count = layout.bounds[s + 1] - layout.bounds[s];
     FT_CHECK(length + count <= cache.capacity, "[cache] expected at most {} tokens a row, got {}",
              cache.capacity, length + count);
     const auto first = static_cast<int32_t>(row * cache.capacity);
     const VirtualTokens* before = cache.before.empty() ? nullptr : cache.before[static_cast<size_t>(row)];
-    begin.push_back(first + (before ? static_cast<int32_t>(before->hidden_from(index)) : 0));
-    end.push_back(first + length + count);
-    for (int32_t t = 0; t < count; ++t) places.push_back(first + length + t);
+    found.begin.push_back(first + (before ? static_cast<int32_t>(before->hidden_from(index)) : 0));
+    found.end.push_back(first + length + count);
+    for (int32_t t = 0; t < count; ++t) found.to.push_back(first + length + t);
   }
-  const IndexView to = f.tape.upload(places);
+  const CachePlaces& places = f.places ? *f.places : found;
+  const IndexView to = f.tape.upload(places.to);
   launch(f.tape.stream(), q.var.value().dtype(), [&]<class T>(auto& s) {
     for (const auto& [from, target] :
          {std::pair<const HeadColumns*, const Tensor*>(&k, &cache.k[index]), {&v, &cache.v[index]}}) {
@@ -265,7 +266,7 @@ Var Decoder::attend_cached(Forward& f, int index, const HeadColumns& q, const He
                                    .to = to});
     }
   });
-  return Var(cached_attention(f.tape, q, cache.k[index], cache.v[index], begin, end, options));
+  return Var(cached_attention(f.tape, q, cache.k[index], cache.v[index], places.begin, places.end, options));
 }
 
 Var Decoder::feed_forward(Forward& f, Layer& l, const Var& x) {

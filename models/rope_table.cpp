@@ -1,8 +1,11 @@
 #include "models/rope_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
+
+#include "engine/ops/rows.h"
 
 namespace ft {
 namespace {
@@ -47,7 +50,43 @@ std::vector<float> RopeTable::frequencies(int64_t length) const {
   return powers(config_.theta * std::pow(stretch, d / (d - 2)), head_dim_);
 }
 
-std::pair<Tensor, Tensor> RopeTable::angles(const Layout& layout, DType type, Device device) const {
+std::pair<Tensor, Tensor> RopeTable::angles(Tape& tape, int64_t positions) {
+  const Layout& layout = tape.layout();
+  const DType type = tape.wide();
+  const Device device = tape.device();
+  // Dynamic angles depend on the row's own length.
+  if (device == Device() || config_.type == RopeConfig::Type::dynamic) {
+    const auto [cos, sin] = on_host(layout, type);
+    return {cos.to(device), sin.to(device)};
+  }
+  for (const int32_t p : layout.position) positions = std::max<int64_t>(positions, p + 1);
+  if (!cos_.defined() || cos_.dim(0) < positions || cos_.device() != device) {
+    Layout all;
+    all.add_sample(
+        static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(positions, 256)))), 0);
+    const auto [cos, sin] = on_host(all, type);
+    cos_ = cos.to(device, MemoryClass::weights);
+    sin_ = sin.to(device, MemoryClass::weights);
+  }
+  const auto gather = [&](const Tensor& table) {
+    const Tensor rows =
+        Tensor::empty({layout.tokens(), table.dim(1)}, type, MemoryClass::activations, device);
+    launch(tape.stream(), type, [&]<class T>(auto& s) {
+      copy_rows(s, CopyRowsArgs<T>{.count = rows.dim(0),
+                                   .cols = rows.dim(1),
+                                   .x = table.data<T>(),
+                                   .ldx = table.dim(1),
+                                   .y = rows.data<T>(),
+                                   .ldy = rows.dim(1),
+                                   .from = tape.index().position,
+                                   .to = {}});
+    });
+    return rows;
+  };
+  return {gather(cos_), gather(sin_)};
+}
+
+std::pair<Tensor, Tensor> RopeTable::on_host(const Layout& layout, DType type) const {
   const int64_t half = head_dim_ / 2;
   const Tensor cos = Tensor::empty({layout.tokens(), half}, type),
                sin = Tensor::empty({layout.tokens(), half}, type);
@@ -67,7 +106,7 @@ std::pair<Tensor, Tensor> RopeTable::angles(const Layout& layout, DType type, De
       }
     }
   });
-  return {cos.to(device), sin.to(device)};
+  return {cos, sin};
 }
 
 }  // namespace ft

@@ -7,8 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/autograd/layout.h"
-#include "engine/core/tensor.h"
+#include "engine/autograd/tape.h"
 #include "models/decoder_config.h"
 
 namespace ft {
@@ -17,14 +16,18 @@ class RopeTable {
  public:
   RopeTable() = default;
   RopeTable(RopeConfig config, int64_t head_dim);
-  /// {cos, sin} for the layout's tokens, by their positions; `type`: float32 or float64.
-  std::pair<Tensor, Tensor> angles(const Layout& layout, DType type, Device device) const;
+  /// {cos, sin} for the tokens of a pass, by their positions, in its parameters' type. On a device they are
+  /// gathered from a table that is made there once, for the positions below `positions` at least, so that a
+  /// recorded pass can be run with others.
+  std::pair<Tensor, Tensor> angles(Tape& tape, int64_t positions);
 
  private:
   std::vector<float> frequencies(int64_t length) const;
+  std::pair<Tensor, Tensor> on_host(const Layout& layout, DType type) const;
   RopeConfig config_;
   int64_t head_dim_ = 0;
   std::vector<float> base_frequencies_;
+  Tensor cos_, sin_;  // [positions, head_dim / 2] on the device
 };
 
 }  // namespace ft

@@ -33,13 +33,16 @@ Tensor Gradient::take() const {
   return g.shared() ? g.clone(MemoryClass::activations) : g;
 }
 
-Tape::Tape(Stream stream, DType compute, LayoutPtr layout, bool recording)
-    : stream_(stream), compute_(compute), layout_(std::move(layout)), recording_(recording) {
+Tape::Tape(Stream stream, DType compute, LayoutPtr layout, bool recording, const PlacedArrays* placed)
+    : stream_(stream), compute_(compute), layout_(std::move(layout)), recording_(recording), placed_(placed) {
   index_ = {{upload(layout_->bounds), layout_->samples()}, upload(layout_->row), upload(layout_->position)};
 }
 
 IndexView Tape::upload(std::span<const int32_t> values) {
   if (device() == Device()) return values.data();
+  if (placed_)
+    for (const IndexView& array : *placed_)
+      if (array.host == values.data()) return array;
   const Tensor copy =
       Tensor::empty({static_cast<int64_t>(values.size())}, DType::i32, MemoryClass::workspace, device());
   copy_from_host(device(), copy.raw(), values.data(), values.size_bytes());

@@ -70,9 +70,15 @@ class Var {
   Gradient gradient_;
 };
 
+/// Arrays that a pass finds on the device already, by their address on the host: a pass that is recorded and
+/// run again (engine/core/stream_recording.h) can upload nothing. Then the host's values are those of one run
+/// among many: kernels must read the device's, and what the host shapes after its own must serve all of them.
+using PlacedArrays = std::vector<IndexView>;
+
 class Tape {
  public:
-  Tape(Stream stream, DType compute, LayoutPtr layout, bool recording);
+  /// `placed` lives as long as the tape.
+  Tape(Stream stream, DType compute, LayoutPtr layout, bool recording, const PlacedArrays* placed = nullptr);
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -84,8 +90,10 @@ class Tape {
   const Layout& layout() const { return *layout_; }
   /// The layout's bounds, rows and positions where the kernels of this pass read them.
   const RowIndex& index() const { return index_; }
-  /// A host's array where the kernels read it: itself on the CPU, else a copy that lives as long as the tape.
-  /// `values` must live as long as the result is used.
+  /// Does the pass have arrays that are placed?
+  bool is_placed() const { return placed_ != nullptr; }
+  /// A host's array where the kernels read it: itself on the CPU, else where it is placed or a copy that
+  /// lives as long as the tape. `values` must live as long as the result is used.
   IndexView upload(std::span<const int32_t> values);
   bool recording() const { return recording_; }
 
@@ -119,6 +127,7 @@ class Tape {
   DType compute_;
   LayoutPtr layout_;
   bool recording_;
+  const PlacedArrays* placed_;
   std::vector<Tensor> uploads_;
   RowIndex index_;
   std::vector<Entry> entries_;

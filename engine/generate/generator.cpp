@@ -1,9 +1,11 @@
 #include "engine/generate/generator.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "engine/generate/cache.h"
+#include "engine/generate/device_decoder.h"
 #include "engine/generate/ensemble.h"
 #include "engine/generate/sampler.h"
 #include "engine/ops/head.h"
@@ -23,6 +25,7 @@ struct Row {
 
   int64_t fresh() const { return static_cast<int64_t>(ids.size()) - prompt; }
   int64_t virtual_rows() const { return before ? before->rows() : 0; }
+  int64_t unseen() const { return static_cast<int64_t>(ids.size()) - seen; }
 };
 
 Row open_row(const std::vector<int32_t>& prompt, size_t index, const VirtualTokens* before,
@@ -81,10 +84,12 @@ class Generation {
     cache_.length.assign(static_cast<size_t>(slots), 0);
     cache_.before.assign(static_cast<size_t>(slots), nullptr);
     results_.resize(prompts.size());
+    if (stream_.device() != Device())
+      device_.emplace(model_, stream_, compute_, options_, slots, longest_ + 1);
 
     for (size_t next = 0; next < waiting.size() || !alive_.empty();) {
       for (; next < waiting.size() && !free_slots_.empty(); ++next) admit(std::move(waiting[next]));
-      pass(on_token);
+      if (!decode(on_token)) pass(on_token);
     }
     return std::move(results_);
   }
@@ -95,6 +100,7 @@ class Generation {
     free_slots_.pop_back();
     cache_.length[static_cast<size_t>(row.slot)] = 0;
     cache_.before[static_cast<size_t>(row.slot)] = row.before;
+    if (device_) device_->open(row.slot, row.ids);
     alive_.push_back(std::move(row));
   }
 
@@ -121,8 +127,7 @@ class Generation {
       last->push_back(static_cast<int32_t>(layout->tokens() - 1));
       complete.push_back(&row);
     }
-    if (reach > cache_.capacity)
-      grow(cache_, std::min(longest_, std::max(reach + 64, 2 * reach)), model_, stream_, compute_);
+    make_room(reach);
 
     for (const Row* row : opened) fill_virtual(cache_, row->slot, *row->before, stream_, compute_);
     Tape tape(stream_, compute_, layout, false);
@@ -130,7 +135,43 @@ class Generation {
     const Var hidden = model_.hidden(forward, ids);
     if (complete.empty()) return;
     const std::vector<int32_t> chosen = choose(forward, gather_rows(tape, hidden, last).value(), complete);
-    for (size_t i = 0; i < complete.size(); ++i) append(*complete[i], chosen[i], on_token);
+    take(complete, chosen, on_token);
+  }
+
+  /// On a device, where every row alive has one token that the model has not seen: the pass that is repeated.
+  /// False where it is another pass (virtual tokens differ from layer to layer: so do the places of keys).
+  bool decode(const OnToken& on_token) {
+    if (!device_ || static_cast<int64_t>(alive_.size()) > batching_.tokens) return false;
+    std::vector<Row*> rows;
+    int64_t reach = 0;
+    for (Row& row : alive_) {
+      if (row.unseen() != 1 || row.before) return false;
+      rows.push_back(&row);
+      reach = std::max<int64_t>(reach, cache_.length[static_cast<size_t>(row.slot)] + 1);
+    }
+    make_room(reach);
+    for (Row* row : rows) ++row->seen;
+    take(rows, device_->step(cache_, text_rows(rows)), on_token);
+    return true;
+  }
+
+  void make_room(int64_t reach) {
+    if (reach <= cache_.capacity) return;
+    grow(cache_, std::min(longest_, std::max(reach + 64, 2 * reach)), model_, stream_, compute_);
+    if (device_) device_->forget();
+  }
+
+  std::vector<TextRow> text_rows(const std::vector<Row*>& rows) const {
+    std::vector<TextRow> texts;
+    for (const Row* row : rows)
+      texts.push_back({row->slot, row->ids.back(), static_cast<int32_t>(row->ids.size()),
+                       random_key(options_.seed, batching_.first_row + row->index)});
+    return texts;
+  }
+
+  /// Gives each row its next token; rows that end leave.
+  void take(const std::vector<Row*>& rows, const std::vector<int32_t>& chosen, const OnToken& on_token) {
+    for (size_t i = 0; i < rows.size(); ++i) append(*rows[i], chosen[i], on_token);
     std::erase_if(alive_, [&](Row& row) {
       if (row.budget > 0) return false;
       free_slots_.push_back(row.slot);
@@ -140,6 +181,7 @@ class Generation {
 
   /// The next token of each row, from the hidden states [rows, C] of its last one.
   std::vector<int32_t> choose(Forward& forward, const Tensor& hidden, const std::vector<Row*>& rows) {
+    if (device_) return device_->choose(forward, hidden, text_rows(rows));
     std::vector<int32_t> chosen(rows.size());
     for_each_logits(model_, forward, hidden, [&](int64_t i, std::span<const float> logits) {
       const Row& row = *rows[static_cast<size_t>(i)];
@@ -172,6 +214,7 @@ class Generation {
   const Batching& batching_;
   int64_t longest_ = 0;  // tokens that a row's cache may come to hold
   KvCache cache_;
+  std::optional<DeviceDecoder> device_;  // after the cache: what it recorded goes first
   std::vector<int32_t> free_slots_;
   std::vector<Row> alive_;  // in the order of admission
   std::vector<Generated> results_;

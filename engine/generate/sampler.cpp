@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 #include "engine/core/check.h"
 #include "engine/core/rng.h"
@@ -21,6 +22,14 @@ float bounded(float score) {
   return std::clamp(score, Float::lowest(), Float::max());
 }
 
+/// Of the probability, what top_p lets go; of the likeliest token's weight, what min_p asks for.
+float tail_of(double top_p) {
+  return static_cast<float>(1 - top_p);
+}
+uint64_t least_weight(double min_p) {
+  return static_cast<uint64_t>(std::ceil(static_cast<double>(static_cast<float>(min_p)) * 0x1p40));
+}
+
 bool by_id(const Candidate& a, const Candidate& b) {
   return a.id < b.id;
 }
@@ -29,14 +38,16 @@ float highest(std::span<const Candidate> c) {
   return std::max_element(c.begin(), c.end(), [](auto& a, auto& b) { return a.score < b.score; })->score;
 }
 
-/// Softmax rounded to float32 at each step, as the processors compare it.
-std::vector<float> rounded_softmax(std::span<const Candidate> c) {
+/// Each candidate's weight beside the likeliest's.
+std::vector<uint64_t> weights(std::span<const Candidate> c) {
   const float most = highest(c);
-  std::vector<float> p(c.size());
-  double sum = 0;
-  for (size_t i = 0; i < c.size(); ++i) sum += p[i] = std::exp(c[i].score - most);
-  for (float& x : p) x /= static_cast<float>(sum);
-  return p;
+  std::vector<uint64_t> w(c.size());
+  for (size_t i = 0; i < c.size(); ++i) w[i] = sampling_weight(c[i].score - most);
+  return w;
+}
+
+uint64_t sum(const std::vector<uint64_t>& w) {
+  return std::accumulate(w.begin(), w.end(), uint64_t{0});
 }
 
 /// Keskar et al. 2019 (CTRL), section 4.1. Reads the logits and writes the scores, so an id that occurs twice
@@ -68,34 +79,29 @@ void keep_top_p(std::vector<Candidate>& c, double p) {
   std::sort(c.begin(), c.end(), [](const Candidate& a, const Candidate& b) {
     return a.score < b.score || (a.score == b.score && a.id > b.id);
   });
-  const std::vector<float> share = rounded_softmax(c);
-  const auto tail = static_cast<float>(1 - p);
+  const std::vector<uint64_t> w = weights(c);
+  const auto tail = static_cast<uint64_t>(static_cast<double>(tail_of(p)) * static_cast<double>(sum(w)));
   size_t removed = 0;
-  double sum = 0;
-  for (; removed + 1 < c.size(); ++removed) {
-    sum += share[removed];
-    if (!(static_cast<float>(sum) <= tail)) break;
-  }
+  for (uint64_t below = w[0]; removed + 1 < c.size() && below <= tail; below += w[removed]) ++removed;
   c.erase(c.begin(), c.begin() + static_cast<std::ptrdiff_t>(removed));
   std::sort(c.begin(), c.end(), by_id);
 }
 
 /// Nguyen et al. 2024: those at least min_p as likely as the likeliest.
 void keep_min_p(std::vector<Candidate>& c, double min_p) {
-  const std::vector<float> share = rounded_softmax(c);
-  const float least = static_cast<float>(min_p) * *std::max_element(share.begin(), share.end());
+  const std::vector<uint64_t> w = weights(c);
+  const uint64_t least = least_weight(min_p);
   size_t kept = 0;
   for (size_t i = 0; i < c.size(); ++i)
-    if (!(share[i] < least)) c[kept++] = c[i];
+    if (w[i] >= least) c[kept++] = c[i];
   c.resize(kept);
 }
 
-/// [0, 1) with 53 bits, a function of its arguments alone.
-double draw(uint64_t seed, uint64_t row, uint64_t position) {
-  const uint64_t key = mix_key(mix_key(seed, hash_name("generate")), row);
+/// 53 random bits, a function of the arguments alone.
+uint64_t draw(uint64_t key, uint64_t position) {
   const Philox4 bits =
       philox({static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, 0}, key);
-  return static_cast<double>((uint64_t{bits[0]} << 32 | bits[1]) >> 11) * 0x1p-53;
+  return (uint64_t{bits[0]} << 32 | bits[1]) >> 11;
 }
 
 }  // namespace
@@ -122,12 +128,24 @@ std::vector<Candidate> process_scores(std::span<const float> logits, std::span<c
 }
 
 std::vector<double> probabilities(std::span<const Candidate> c) {
-  const double most = highest(c);
-  std::vector<double> p(c.size());
-  double sum = 0;
-  for (size_t i = 0; i < c.size(); ++i) sum += p[i] = std::exp(c[i].score - most);
-  for (double& x : p) x /= sum;
+  const std::vector<uint64_t> w = weights(c);
+  const auto total = static_cast<double>(sum(w));
+  std::vector<double> p;
+  for (const uint64_t x : w) p.push_back(static_cast<double>(x) / total);
   return p;
+}
+
+uint64_t random_key(uint64_t seed, uint64_t row) {
+  return mix_key(mix_key(seed, hash_name("generate")), row);
+}
+
+SamplingRule sampling_rule(const GenerationOptions& o) {
+  return {.sample = o.do_sample,
+          .penalty = o.repetition_penalty == 1 ? 1 : divisor(o.repetition_penalty),
+          .temperature = o.temperature == 1 ? 1 : divisor(o.temperature),
+          .top_k = o.top_k,
+          .tail = o.top_p < 1 ? tail_of(o.top_p) : 0,
+          .least_weight = o.min_p > 0 ? least_weight(o.min_p) : 0};
 }
 
 int32_t next_token(std::span<const float> logits, std::span<const int32_t> ids,
@@ -135,15 +153,12 @@ int32_t next_token(std::span<const float> logits, std::span<const int32_t> ids,
   const std::vector<Candidate> c = process_scores(logits, ids, options);
   if (!options.do_sample)
     return std::max_element(c.begin(), c.end(), [](auto& a, auto& b) { return a.score < b.score; })->id;
-  const std::vector<double> p = probabilities(c);
-  double left = draw(options.seed, row, ids.size());
-  size_t likeliest = 0;
-  for (size_t i = 0; i < c.size(); ++i) {
-    if (left < p[i]) return c[i].id;
-    left -= p[i];
-    if (p[i] > p[likeliest]) likeliest = i;
-  }
-  return c[likeliest].id;  // rounding left a hair over
+  const std::vector<uint64_t> w = weights(c);
+  const uint64_t drawn = draw(random_key(options.seed, row), ids.size());
+  auto left = static_cast<uint64_t>(static_cast<unsigned __int128>(drawn) * sum(w) >> 53);
+  size_t i = 0;
+  for (; left >= w[i]; ++i) left -= w[i];
+  return c[i].id;
 }
 
 }  // namespace ft

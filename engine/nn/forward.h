@@ -20,6 +20,12 @@ struct KvCache {
   std::vector<const VirtualTokens*> before = {};  // [rows]: what the row begins with, or null
 };
 
+/// Where a pass finds its samples in the cache: sample s's keys are rows [begin[s], end[s]), its new tokens
+/// among them; token t's are stored in row to[t].
+struct CachePlaces {
+  std::vector<int32_t> begin, end, to;
+};
+
 struct Forward {
   Tape& tape;
   bool training = false;     // dropout is active
@@ -30,6 +36,8 @@ struct Forward {
   const VirtualTokens* before = nullptr;  // without a cache: what every sample sees before its own tokens
   Var prompt = {};  // [P, hidden]: the leading rows of the samples that have some (Layout)
   std::vector<KvRows>* collect = nullptr;  // each layer's keys and values are put here
+  /// Instead of cache_rows: the caller keeps the cache's lengths and says where everything is.
+  const CachePlaces* places = nullptr;
 };
 
 }  // namespace ft

@@ -135,8 +135,11 @@ Tensor cached_attention(Tape& tape, const HeadColumns& q, const Tensor& k, const
       .lse = {},
       .q_column = q.column};
   const IndexView begin = tape.upload(kv_begin), end = tape.upload(kv_end);
-  launch(tape.stream(), x.dtype(),
-         [&]<class T>(auto& s) { attention(s, arguments<T>(t, tape.index().segments, begin, end, o)); });
+  launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
+    AttentionArgs<T> a = arguments<T>(t, tape.index().segments, begin, end, o);
+    a.kv_end_is_most = tape.is_placed();
+    attention(s, a);
+  });
   return t.out;
 }
 

@@ -25,8 +25,10 @@ namespace ft {
 template <class T>
 struct AttentionArgs {
   int32_t samples = 0;
-  IndexView q_bounds;                                // [samples + 1]
-  IndexView kv_begin, kv_end;                        // [samples], rows of k and v
+  IndexView q_bounds;          // [samples + 1]
+  IndexView kv_begin, kv_end;  // [samples], rows of k and v
+  bool kv_end_is_most =
+      false;  // the host's kv_end are only upper bounds of the device's: the launch serves both
   int64_t heads = 0, kv_heads = 0, head_dim = 0;     // heads is a multiple of kv_heads; head_dim any ≥ 1
   const T *q = nullptr, *k = nullptr, *v = nullptr;  // [tokens, heads·D], [kv rows, kv_heads·D] twice
   int64_t ldq = 0, ldk = 0, ldv = 0;                 // row strides (columns of a fused q|k|v are allowed)

@@ -189,8 +189,9 @@ bool takes_tensor_cores(const AttentionGradArgs<BF16>& g) {
 
 void attention_mma(CudaStream& stream, const AttentionArgs<BF16>& a) {
   for_mma_head_dim(a.head_dim, [&]<int D>() {
-    const dim3 grid = attention_grid(
-        a, [](const Sample& s) { return pieces_of(s) > 1 ? 0 : blocks_for(s.lanes(), kLanes<D>); });
+    const dim3 grid = attention_grid(a, [&](const Sample& s) {
+      return pieces_of(s) > 1 && !a.kv_end_is_most ? 0 : blocks_for(s.lanes(), kLanes<D>);
+    });
     launch_attention("attention (tensor cores)", mma_forward_kernel<D>, grid, kMmaThreads,
                      2 * sizeof(MmaForwardStage<D>), stream, a);
   });

@@ -6,6 +6,7 @@
 #include "engine/core/memory.h"
 #include "tests/ops/attention_cases.h"
 #include "tests/ops/attention_oracle.h"
+#include "tests/ops/attention_prefix.h"
 #include "tests/ops/op_test.h"
 
 namespace ft::test {
@@ -141,6 +142,13 @@ TEST_P(Attention, PrefillAndIncrementalGiveTheSameBits) {
       expect_same_bits(prefill.lse, steps.lse, "lse");
     }
   });
+}
+
+TEST(AttentionEdges, APrefixStandsBeforeTheSamplesOwnKeys) {
+  auto [prefixed, leading] = prefix_and_leading_keys<double>();
+  attention(stream(), prefixed.args());
+  attention(stream(), leading.args());
+  EXPECT_LE(max_error(prefixed.out, leading.out), 1e-14);
 }
 
 TEST(AttentionEdges, RowsWithoutKeysAreZero) {
