@@ -99,5 +99,6 @@ void check_matmuls(Checks& checks);
 void check_norms(Checks& checks);
 void check_optimizers(Checks& checks);
 void check_rows(Checks& checks);
+void check_sampling(Checks& checks);
 
 }  // namespace ft::bench

@@ -29,7 +29,7 @@ Conformance conformance(const Options& o) {
   Checks checks;
   for (const auto check :
        {check_activations, check_norms, check_elementwise, check_rows, check_embeddings, check_matmuls,
-        check_low_rank, check_attention, check_cross_entropy, check_optimizers})
+        check_low_rank, check_attention, check_cross_entropy, check_optimizers, check_sampling})
     check(checks);
   c.ops = checks.ops();
   print_ops(c.ops);

@@ -4,6 +4,7 @@
 #include "engine/ops/low_rank.h"
 #include "kernels/cuda/lora_linear.h"
 #include "tests/ops/low_rank_cases.h"
+#include "tests/ops/low_rank_linear_cases.h"
 
 namespace ft::bench {
 namespace {
@@ -81,6 +82,54 @@ void check_layer(Checks& checks, const LowRankCase& c, bool with_bias) {
   });
 }
 
+/// The op that the engine calls: its plans, dropout and backward.
+template <class T>
+void check_linear(Checks& checks, const LowRankLinearCase& c) {
+  const LowRankLinearData d(c);
+  checks.run<T>("low_rank_linear", c.name(), [&]<class A>(auto place) {
+    const int64_t tokens = c.tokens();
+    const DeviceIndex bounds(d.bounds), row(d.row), position(d.position);
+    auto x = place.template buffer<A>(d.x), dy = place.template buffer<A>(d.dy),
+         dx = place.template buffer<A>(d.dx);
+    auto bias = place.template buffer<Wide<A>>(d.bias);
+    auto y = results_buffer<A>(place, tokens * c.outputs);
+    const auto weight = place.weight(dtype_of<T>, c.outputs, c.inputs, d.w);
+    using Thin = decltype(y);
+    using Wides = decltype(bias);
+    std::vector<Thin> u, du;
+    std::vector<Wides> a, b_t, da, db_t;
+    std::vector<LowRankTermArgs<A>> terms;
+    for (size_t i = 0; i < c.ranks.size(); ++i) {
+      a.push_back(place.template buffer<Wide<A>>(d.a[i]));
+      b_t.push_back(place.template buffer<Wide<A>>(d.b_t[i]));
+      da.push_back(place.template buffer<Wide<A>>(std::vector<float>(d.a[i].size())));
+      db_t.push_back(place.template buffer<Wide<A>>(std::vector<float>(d.b_t[i].size())));
+      u.push_back(results_buffer<A>(place, tokens * c.ranks[i]));
+      du.push_back(results_buffer<A>(place, tokens * c.ranks[i]));
+      terms.push_back({c.ranks[i], a[i].data(), b_t[i].data(),
+                       static_cast<Wide<A>>(LowRankLinearData::kScale[i]), d.dropout(i), 77, 5, u[i].data(),
+                       du[i].data(), da[i].data(), db_t[i].data()});
+    }
+    low_rank_linear(place.stream(),
+                    LowRankLinearArgs<A>{tokens, weight.view, x.data(), c.bias ? bias.data() : nullptr,
+                                         y.data(), row.view(), position.view(), terms});
+    low_rank_linear_grad(place.stream(), LowRankLinearGradArgs<A>{bounds.segments(), weight.view, x.data(),
+                                                                  dy.data(), dx.data(), c.accumulate,
+                                                                  row.view(), position.view(), terms});
+    Results r;
+    Allowance allowed = sum_allowance(c.inputs + c.outputs + tokens);
+    // In 16 bits u and du are rounded (2^-9), and everything behind them inherits it.
+    if (sizeof(A) == 2) allowed.units = 0x1p17;
+    r.add("low_rank_linear", "y", y.host(), allowed);
+    r.add("low_rank_linear_grad", "dx", dx.host(), allowed);
+    for (size_t i = 0; i < terms.size(); ++i) {
+      r.add("low_rank_linear_grad", "da", da[i].host(), allowed);
+      r.add("low_rank_linear_grad", "db_t", db_t[i].host(), allowed);
+    }
+    return r;
+  });
+}
+
 }  // namespace
 
 void check_low_rank(Checks& checks) {
@@ -91,6 +140,10 @@ void check_low_rank(Checks& checks) {
     check_layer<float>(checks, c, bias);
     check_layer<BF16>(checks, c, bias);
     bias = !bias;
+  }
+  for (const LowRankLinearCase& c : low_rank_linear_cases()) {
+    check_linear<float>(checks, c);
+    check_linear<BF16>(checks, c);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "bench/gpu_conformance/checks.h"
 #include "engine/ops/optimizer.h"
+#include "engine/ops/optimizer_step.h"
 #include "tests/ops/optimizer_cases.h"
 
 namespace ft::bench {
@@ -67,12 +68,50 @@ void check_sum_squares(Checks& checks) {
   }
 }
 
+/// All tensors at once, as the engine takes them.
+void check_steps(Checks& checks) {
+  const std::vector<int64_t> counts = {1, 1037, kTrainedChunk, 40003};
+  checks.run<float>("adamw_step", "four tensors", [&]<class A>(auto place) {
+    using Buffer = decltype(place.template buffer<A>({}));
+    std::vector<Buffer> w, grad, m, v;
+    std::vector<TrainedTensor<A>> list;
+    for (const int64_t n : counts) {
+      w.push_back(place.template buffer<A>(random_vector<float>(n, "w")));
+      grad.push_back(place.template buffer<A>(gradient(n, n)));
+      m.push_back(place.template buffer<A>(random_vector<float>(n, "m", 0.1)));
+      v.push_back(place.template buffer<A>(std::vector<float>(static_cast<size_t>(n), 0.5f)));
+      list.push_back({n, w.back().data(), grad.back().data(), m.back().data(), v.back().data(), 1, 0.01});
+    }
+    TrainedTensors<A> all{list, nullptr, nullptr, number_chunks(std::span(list))};
+    std::vector<int32_t> owner;
+    for (size_t i = 0; i < list.size(); ++i)
+      owner.resize(static_cast<size_t>(i + 1 < list.size() ? list[i + 1].chunk : all.chunks),
+                   static_cast<int32_t>(i));
+    const DeviceVector<TrainedTensor<A>> table(list);
+    const DeviceIndex owners(owner);
+    all.device = table.data();
+    all.owner = owners.view().device;
+    auto squares = results_buffer<double>(place, static_cast<int64_t>(counts.size()));
+    square_gradients(place.stream(), SquareGradientsArgs<A>{all, squares.data()});
+    adamw_step(place.stream(), AdamWStepArgs<A>{.tensors = all, .lr = 1e-3, .grad_scale = 0.3, .t = 3});
+    clear_gradients(place.stream(), ClearGradientsArgs<A>{all});
+    Results r;
+    r.add("square_gradients", "out", squares.host(), {300});
+    for (size_t i = 0; i < counts.size(); ++i) {
+      r.add("adamw_step", "w", w[i].host(), {4});
+      r.add("clear_gradients", "grad", grad[i].host(), {});
+    }
+    return r;
+  });
+}
+
 }  // namespace
 
 void check_optimizers(Checks& checks) {
   check_adamw(checks);
   check_sgd(checks);
   check_sum_squares(checks);
+  check_steps(checks);
 }
 
 }  // namespace ft::bench

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -44,6 +46,13 @@ class Operands {
   T* zeros(int64_t n) {
     return copy_of(std::vector<T>(static_cast<size_t>(n)));
   }
+  /// Structs that hold operands, on the host and (null on the CPU) on the device.
+  template <class T>
+  std::pair<std::span<const T>, const T*> structs(std::vector<T> values) {
+    const auto kept = std::make_shared<const std::vector<T>>(std::move(values));
+    structs_.push_back(kept);
+    return {*kept, device_.kind == DeviceKind::cpu ? nullptr : copy_of(*kept)};
+  }
   /// On the host and, where a device runs the kernels, there.
   IndexView indices(std::vector<int32_t> values) {
     const std::vector<int32_t>& host = indices_.emplace_back(std::move(values));
@@ -79,6 +88,7 @@ class Operands {
   uint32_t state_ = 1;
   std::vector<std::pair<void*, size_t>> blocks_;
   std::deque<std::vector<int32_t>> indices_;
+  std::vector<std::shared_ptr<const void>> structs_;
 };
 
 }  // namespace ft::bench

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/ops/low_rank.h"
+#include "engine/ops/low_rank_linear.h"
 #include "engine/ops/matmul.h"
 #include "kernels/cuda/lora_linear.h"
 #include "tests/cuda/kernel_launch.h"
@@ -84,6 +85,54 @@ struct ProductLaunches {
         o.numbers<T>(c.tokens * c.cols), c.cols, 1,      o.zeros<Wide<T>>(c.rank * c.cols)};
     return {thin(c, e, 2 * w), [a](S& s) { low_rank_grad(s, a); }};
   }
+  /// Of one sample, with the operands of its single term; "dropout": of the term.
+  static LowRankTermArgs<T> term(const KernelShape& c, Operands& o) {
+    LowRankTermArgs<T> t;
+    t.rank = c.rank;
+    t.a = o.numbers<Wide<T>>(c.rank * c.cols);
+    t.b_t = o.numbers<Wide<T>>(c.rank * c.outputs);
+    t.dropout = c.variant == "dropout" ? 0.1f : 0;
+    t.u = o.numbers<T>(c.tokens * c.rank);
+    t.du = o.zeros<T>(c.tokens * c.rank);
+    t.da = o.zeros<Wide<T>>(c.rank * c.cols);
+    t.db_t = o.zeros<Wide<T>>(c.rank * c.outputs);
+    return t;
+  }
+  static Work with_term(const KernelShape& c, double passes, double steps) {
+    Work work = product(c, e);
+    work.bytes += passes * real(c.rank * (c.cols + c.outputs)) * w;
+    work.flops += steps * 2 * real(c.tokens * c.rank * (c.cols + c.outputs));
+    return work;
+  }
+  static Launch<S> adapted(const KernelShape& c, Operands& o) {
+    const std::vector<LowRankTermArgs<T>> terms = {term(c, o)};
+    LowRankLinearArgs<T> a;
+    a.tokens = c.tokens;
+    a.w = weight(c, o);
+    a.x = o.numbers<T>(c.tokens * c.cols);
+    a.y = o.zeros<T>(c.tokens * c.outputs);
+    a.row = o.sequence(c.tokens, 0);
+    a.position = o.sequence(c.tokens);
+    return {with_term(c, 1, 1), [a, terms](S& s) mutable {
+              a.terms = terms;
+              low_rank_linear(s, a);
+            }};
+  }
+  static Launch<S> adapted_grad(const KernelShape& c, Operands& o) {
+    const std::vector<LowRankTermArgs<T>> terms = {term(c, o)};
+    LowRankLinearGradArgs<T> a;
+    a.segments = o.segments(c.tokens, 1);
+    a.w = weight(c, o);
+    a.x = o.numbers<T>(c.tokens * c.cols);
+    a.dy = o.numbers<T>(c.tokens * c.outputs);
+    a.dx = o.zeros<T>(c.tokens * c.cols);
+    a.row = o.sequence(c.tokens, 0);
+    a.position = o.sequence(c.tokens);
+    return {with_term(c, 3, 2), [a, terms](S& s) mutable {
+              a.terms = terms;
+              low_rank_linear_grad(s, a);
+            }};
+  }
   static Launch<S> fused(const KernelShape& c, Operands& o) {
     LoraLinearArgs<T> a;
     a.tokens = c.tokens;
@@ -112,7 +161,9 @@ Makers<S> product_makers() {
                       {"matmul_grad_weight", L::grad_weight},
                       {"low_rank_down", L::down},
                       {"low_rank_up", L::up},
-                      {"low_rank_grad", L::grad}};
+                      {"low_rank_grad", L::grad},
+                      {"low_rank_linear", L::adapted},
+                      {"low_rank_linear_grad", L::adapted_grad}};
   if constexpr (std::is_same_v<S, CudaStream>) makers["lora_linear"] = L::fused;
   return makers;
 }

@@ -8,8 +8,10 @@
 #include "engine/ops/embedding.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/optimizer.h"
+#include "engine/ops/optimizer_step.h"
 #include "engine/ops/rope.h"
 #include "engine/ops/rows.h"
+#include "engine/ops/sampling.h"
 #include "kernels/cuda/convert.h"
 #include "tests/cuda/kernel_launch.h"
 
@@ -216,6 +218,54 @@ struct RowLaunches {
     return {each(c, 1, 2), [a](S& s) { sum_squares(s, a); }};
   }
 
+  /// A tensor of all elements and some of 4096, as a model's adapters are.
+  static TrainedTensors<T> trained(const KernelShape& c, Operands& o) {
+    std::vector<TrainedTensor<T>> list;
+    std::vector<int32_t> owner;
+    for (int64_t i = 0; i < 9; ++i) {
+      const int64_t n = i == 0 ? count(c) : 4096;
+      list.push_back(
+          {n, o.numbers<T>(n), o.numbers<T>(n), o.numbers<T>(n), o.numbers<T>(n, 0.5f, 0.5f), 1, 0.01});
+    }
+    const int64_t chunks = number_chunks(std::span(list));
+    for (size_t i = 0; i < list.size(); ++i)
+      owner.resize(static_cast<size_t>(i + 1 < list.size() ? list[i + 1].chunk : chunks),
+                   static_cast<int32_t>(i));
+    const auto [host, device] = o.structs(std::move(list));
+    return {host, device, o.indices(std::move(owner)).device, chunks};
+  }
+  static double trained_count(const KernelShape& c) { return real(count(c) + 8 * 4096); }
+  static Launch<S> adam_step(const KernelShape& c, Operands& o) {
+    const AdamWStepArgs<T> a{.tensors = trained(c, o), .lr = 1e-5};
+    return {{7 * trained_count(c) * e, 14 * trained_count(c)}, [a](S& s) { adamw_step(s, a); }};
+  }
+  static Launch<S> momentum_step(const KernelShape& c, Operands& o) {
+    const SgdStepArgs<T> a{.tensors = trained(c, o), .lr = 1e-5, .momentum = 0.9, .t = 2};
+    return {{5 * trained_count(c) * e, 5 * trained_count(c)}, [a](S& s) { sgd_step(s, a); }};
+  }
+  static Launch<S> squares_step(const KernelShape& c, Operands& o) {
+    const SquareGradientsArgs<T> a{trained(c, o), o.zeros<double>(9)};
+    return {{trained_count(c) * e, 2 * trained_count(c)}, [a](S& s) { square_gradients(s, a); }};
+  }
+  static Launch<S> clear_step(const KernelShape& c, Operands& o) {
+    const ClearGradientsArgs<T> a{trained(c, o)};
+    return {{trained_count(c) * e, 0}, [a](S& s) { clear_gradients(s, a); }};
+  }
+  static Launch<S> choice(const KernelShape& c, Operands& o) {
+    NextTokenArgs<T> a;
+    a.rows = c.tokens;
+    a.vocab = c.outputs;
+    a.logits = o.numbers<T>(c.tokens * c.outputs, 8);
+    a.length = o.sequence(c.tokens, 3, 5);
+    a.key = o.sequence(2 * c.tokens, 7919, 1);
+    if (c.variant == "top-k, top-p")
+      a.rule = {
+          .sample = true, .penalty = 1, .temperature = 0.8f, .top_k = 50, .tail = 0.1f, .least_weight = 0};
+    a.chosen = o.zeros<int32_t>(c.tokens);
+    const double logits = real(c.tokens * c.outputs);
+    return {{logits * e, logits}, [a](S& s) { next_token(s, a); }};
+  }
+
   /// To T from float32, to float32 from bfloat16.
   static Launch<S> convert(const KernelShape& c, Operands& o) {
     ConvertRowsArgs a;
@@ -254,8 +304,15 @@ Makers<S> row_makers() {
     makers["adamw"] = L::adam;
     makers["sgd"] = L::momentum;
     makers["sum_squares"] = L::squares;
+    makers["adamw_step"] = L::adam_step;
+    makers["sgd_step"] = L::momentum_step;
+    makers["square_gradients"] = L::squares_step;
+    makers["clear_gradients"] = L::clear_step;
   }
-  if constexpr (std::is_same_v<S, CudaStream>) makers["convert_rows"] = L::convert;
+  if constexpr (std::is_same_v<S, CudaStream>) {
+    makers["convert_rows"] = L::convert;
+    makers["next_token"] = L::choice;
+  }
   return makers;
 }
 
