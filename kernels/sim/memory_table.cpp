@@ -74,7 +74,8 @@ void* MemoryTable::allocate(size_t bytes, MemoryKind kind) {
   a.kind = kind;
   a.number = ++number_;
   a.shadow = std::make_shared<Shadow>();
-  a.shadow->initialised = !settings().check_initialised;
+  // The host writes pinned memory unseen.
+  a.shadow->initialised = kind == MemoryKind::pinned || !settings().check_initialised;
   live_[a.begin] = a;
   // Freed ranges that the host gave out again are no longer what an address in them is near to.
   std::erase_if(freed_,

@@ -123,8 +123,8 @@ TEST(DeviceDecoding, AStepWaitsOnceForItsIds) {
     sim::clear_host_waits();
     row.last = decoder.step(cache, {&row, 1})[0];
     ++row.length;
-    if (step > 0)
-      EXPECT_EQ(sim::host_waits(), (std::map<std::string, uint64_t>{{"cudaStreamSynchronize", 1}})) << step;
+    if (step == 0) continue;  // makes what is made once
+    EXPECT_EQ(sim::host_waits(), (std::map<std::string, uint64_t>{{"cudaStreamSynchronize", 1}})) << step;
   }
 }
 

@@ -32,7 +32,9 @@ TEST_P(DeviceStep, WaitsOnceForItsLog) {
                 .gradient_scale = 1 / static_cast<double>(targets),
                 .pass_tokens = 20},  // several passes
                losses);
-    if (step == 1) EXPECT_EQ(sim::host_waits(), Waits());
+    if (step == 1) {
+      EXPECT_EQ(sim::host_waits(), Waits());
+    }
     const double norm = optimizer.gradient_norm(f.stream, losses.copies());
     optimizer.step(f.stream, 1e-3, std::min(1.0, 1 / norm));
     optimizer.clear_gradients(f.stream);
