@@ -86,9 +86,6 @@ class PrefixTuning : public PromptLearning {
     std::vector<int32_t> ids;
     const bool plain = !config_.projection && !config_.zero && !fields_.saved;
     if (plain) ids = start_ids(config_.start, config_.text, facts_, options);
-    if (facts_.position_limit > 0 && fields_.rows >= facts_.position_limit)
-      bad_input("{}: {} virtual tokens leave no position of the model's {}", options.where, fields_.rows,
-                facts_.position_limit);
     make_table(width(), options);
     if (config_.projection && options.training)
       make_encoder(lstm() ? PromptEncoder::Kind::lstm : PromptEncoder::Kind::projection,

@@ -54,6 +54,9 @@ Stream& stream_of(const AttachOptions& options) {
 }
 
 void PromptLearning::make_table(int64_t width, const AttachOptions& options) {
+  if (facts_.position_limit > 0 && fields_.rows >= facts_.position_limit)
+    bad_input("{}: {} virtual tokens leave no position of the model's {}; lower num_virtual_tokens",
+              options.where, fields_.rows, facts_.position_limit);
   table_ = std::make_unique<Parameter>(
       Parameter::make(lower(peft_type()) + ".prompt_embeddings", {fields_.rows, width},
                       Parameter::Layout::packed, options.compute, MemoryClass::trainable, options.device));

@@ -42,7 +42,7 @@ class PromptLearning : public Adapter {
   void settle(Stream& stream) override;
 
  protected:
-  /// The table [fields_.rows, width], not initialised; trained unless an encoder comes.
+  /// The table [fields_.rows, width] of zeros; trained unless an encoder comes. After facts_ is set.
   void make_table(int64_t width, const AttachOptions& options);
   void make_encoder(PromptEncoder::Kind kind, const PromptEncoder::Sizes& sizes,
                     const AttachOptions& options);

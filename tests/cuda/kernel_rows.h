@@ -6,6 +6,7 @@
 #include "engine/ops/cross_entropy.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/embedding.h"
+#include "engine/ops/lstm.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/optimizer.h"
 #include "engine/ops/optimizer_step.h"
@@ -281,6 +282,28 @@ struct RowLaunches {
 };
 
 template <class S, class T>
+struct LstmLaunches {
+  static constexpr double e = sizeof(T), w = sizeof(Wide<T>);
+  static Launch<S> cell(const KernelShape& c, Operands& o) {
+    const LstmCellArgs<T> a{c.cols, o.numbers<T>(4 * c.cols), o.numbers<Wide<T>>(c.cols),
+                            o.zeros<Wide<T>>(c.cols), o.zeros<T>(c.cols)};
+    const auto units = static_cast<double>(c.cols);
+    return {{units * (9 * e + 2 * w), 30 * units}, [a](S& s) { lstm_cell(s, a); }};
+  }
+  static Launch<S> cell_grad(const KernelShape& c, Operands& o) {
+    const LstmCellGradArgs<T> a{c.cols,
+                                o.numbers<T>(4 * c.cols),
+                                o.numbers<Wide<T>>(c.cols),
+                                o.numbers<Wide<T>>(c.cols),
+                                o.numbers<T>(c.cols),
+                                o.zeros<Wide<T>>(c.cols),
+                                o.zeros<T>(4 * c.cols)};
+    const auto units = static_cast<double>(c.cols);
+    return {{units * (9 * e + 4 * w), 30 * units}, [a](S& s) { lstm_cell_grad(s, a); }};
+  }
+};
+
+template <class S, class T>
 Makers<S> row_makers() {
   using L = RowLaunches<S, T>;
   Makers<S> makers = {{"norm", L::norm_forward},
@@ -299,6 +322,8 @@ Makers<S> row_makers() {
                       {"embedding", L::look_up},
                       {"embedding_grad", L::scatter},
                       {"copy_rows", L::gather},
+                      {"lstm_cell", LstmLaunches<S, T>::cell},
+                      {"lstm_cell_grad", LstmLaunches<S, T>::cell_grad},
                       {"cross_entropy", L::loss}};
   if constexpr (std::is_same_v<T, float>) {  // of trained parameters
     makers["adamw"] = L::adam;

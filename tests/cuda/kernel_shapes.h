@@ -42,6 +42,8 @@ inline constexpr KernelShape kernel_shapes[] = {
     {.op = "dropout", .tokens = 128, .cols = 1024},
     {.op = "embedding", .tokens = 128, .cols = 1024, .outputs = 4096},
     {.op = "embedding_grad", .tokens = 128, .cols = 1024, .outputs = 4096},
+    {.op = "lstm_cell", .tokens = 1, .cols = 1024},
+    {.op = "lstm_cell_grad", .tokens = 1, .cols = 1024},
     {.op = "copy_rows", .tokens = 128, .cols = 1024},
     {.op = "low_rank_down", .tokens = 128, .cols = 1024, .rank = 8},
     {.op = "low_rank_down", .variant = "one token", .tokens = 1, .cols = 1024, .rank = 8},

@@ -3,81 +3,11 @@
 // combination.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
-#include "adapters/stack.h"
-#include "engine/config/yaml.h"
 #include "engine/generate/ensemble.h"
-#include "tests/parity/fixture.h"
+#include "tests/parity/virtual_base.h"
 
 namespace ft::test {
 namespace {
-
-const std::vector<int32_t> kWords = {17, 4, 60, 4, 33};
-
-GenerationOptions greedy(int64_t max_new_tokens) {
-  GenerationOptions o;
-  o.max_new_tokens = max_new_tokens;
-  o.ignore_eos = true;
-  return o;
-}
-
-/// A fixture's base with adapters of our own in place of its.
-class Base {
- public:
-  explicit Base(const std::string& name, DType compute = DType::f32) : f(name, compute) {
-    f.adapter->set_active(false);
-  }
-
-  Adapter& add(const std::string& yaml, uint64_t seed = 7) {
-    const ConfigNode node = parse_yaml("{" + yaml + "}", std::make_shared<const Source>());
-    auto adapter = find_adapter_kind(node).make(node, "adapter", false);
-    adapter->attach(f.model(), {.compute = wide_of(f.compute),
-                                .seed = seed,
-                                .index = static_cast<int>(stack.size()) + 1,
-                                .where = "test",
-                                .tokenize = [](const std::string&) { return kWords; },
-                                .stream = &f.stream});
-    stack.add(std::move(adapter));
-    return *stack.all().back();
-  }
-
-  /// Mean loss; with `gradients`, those too.
-  LossSum loss(const std::vector<DataRow>& data, bool gradients = false) {
-    std::vector<const DataRow*> rows;
-    for (const DataRow& r : data) rows.push_back(&r);
-    const bool share = shares_prompt(f.model(), stack.all(), gradients, any_first_target(rows));
-    AdapterStep step(f.model(), stack.all(), f.stream, f.compute, {.training = gradients}, share);
-    shared = share;
-    LossSum sum;
-    run_rows(f.model(), f.stream, rows, {.compute = f.compute, .training = gradients, .adapters = &step},
-             sum);
-    if (gradients) step.finish();
-    return sum;
-  }
-
-  Fixture f;
-  AdapterStack stack;
-  bool shared = false;
-};
-
-/// Rows behind the words, whose labels are no targets; and the rows alone. `first`: their first token is a
-/// target.
-std::pair<std::vector<DataRow>, std::vector<DataRow>> hard_and_soft(bool first) {
-  std::vector<DataRow> hard, soft;
-  for (const std::vector<int32_t>& ids :
-       {std::vector<int32_t>{5, 9, 71, 2, 40, 8}, {3, 3, 55}, {81, 12, 7, 1}}) {
-    DataRow row;
-    row.ids = ids;
-    row.labels = ids;
-    if (!first) row.labels[0] = kNoTarget;
-    soft.push_back(row);
-    row.ids.insert(row.ids.begin(), kWords.begin(), kWords.end());
-    row.labels.insert(row.labels.begin(), kWords.size(), kNoTarget);
-    hard.push_back(row);
-  }
-  return {hard, soft};
-}
 
 struct HardCase {
   std::string base, adapter;
@@ -148,75 +78,6 @@ TEST(PromptStarts, TextsAreRepeatedOrCutAsPeftDoes) {
     ASSERT_EQ(got.size(), static_cast<size_t>(rows) * hidden);
     for (size_t i = 0; i < got.size(); ++i)
       EXPECT_EQ(got[i], table[static_cast<size_t>(kWords[i / hidden % kWords.size()]) * hidden + i % hidden]);
-  }
-}
-
-// Every combination, in double: the slope along the gradient's own direction is its norm.
-class VirtualGradients : public testing::TestWithParam<std::pair<const char*, std::vector<std::string>>> {};
-
-TEST_P(VirtualGradients, AreTheSlopesOfTheLoss) {
-  for (const char* name : {"gpt2_prefix", "qwen3_prefix_gqa"})
-    for (const bool first : {false, true}) {
-      const std::vector<DataRow> rows = hard_and_soft(first).second;
-      Base base(name, DType::f64);
-      for (const std::string& yaml : GetParam().second) base.add(yaml);
-      const std::vector<Parameter*> trained = base.stack.trainables();
-      base.loss(rows, true);
-      double norm = 0;
-      std::vector<std::vector<double>> gradients;
-      for (const Parameter* p : trained) {
-        gradients.push_back(p->grad.to_vector<double>());
-        double own = 0;
-        for (const double g : gradients.back()) own += g * g;
-        EXPECT_TRUE(own > 0 || p->name.find("lora_A") != std::string::npos) << p->name << " has no gradient";
-        norm += own;
-      }
-      norm = std::sqrt(norm);
-      const auto along = [&](double step) {
-        for (size_t i = 0; i < trained.size(); ++i) {
-          auto* value = trained[i]->value.data<double>();
-          for (size_t k = 0; k < gradients[i].size(); ++k) value[k] += step / norm * gradients[i][k];
-        }
-        return base.loss(rows).loss;
-      };
-      const double step = 1e-5, up = along(step), down = along(-2 * step), slope = (up - down) / (2 * step);
-      EXPECT_NEAR(slope, norm, 1e-7 * norm) << name << ", first token a target: " << first;
-    }
-}
-
-const std::string kLora = "peft_type: LORA, r: 2, target_modules: all-linear",
-                  kPrompt = "peft_type: PROMPT_TUNING, num_virtual_tokens: 3, prompt_tuning_init: RANDOM",
-                  kLstmPrompt =
-                      "peft_type: P_TUNING, num_virtual_tokens: 3, encoder_reparameterization_type: LSTM, "
-                      "encoder_hidden_size: 5",
-                  kPrefix = "peft_type: PREFIX_TUNING, num_virtual_tokens: 4, prefix_tuning_init: RANDOM",
-                  kLstmPrefix =
-                      "peft_type: PREFIX_TUNING, num_virtual_tokens: 4, prefix_projection: true, "
-                      "encoder_reparameterization_type: LSTM, encoder_hidden_size: 6, encoder_num_layers: 1",
-                  kTopPrefix = kPrefix + ", layers_to_transform: [1]",
-                  kIa3 = "peft_type: IA3, init_ia3_weights: false";
-using Names = std::vector<std::string>;
-INSTANTIATE_TEST_SUITE_P(Combinations, VirtualGradients,
-                         testing::Values(std::pair("lstm_prefix", Names{kLstmPrefix}),
-                                         std::pair("one_layer", Names{kTopPrefix}),
-                                         std::pair("prompt_lora", Names{kPrompt, kLora}),
-                                         std::pair("lstm_prompt_lora", Names{kLora, kLstmPrompt}),
-                                         std::pair("prefix_lora", Names{kPrefix, kLora}),
-                                         std::pair("prefix_ia3", Names{kIa3, kPrefix}),
-                                         std::pair("prompt_behind_prefix", Names{kPrompt, kTopPrefix})),
-                         [](const auto& p) { return p.param.first; });
-
-TEST(Stacking, TwoPromptsOrTwoPrefixesAreRefused) {
-  for (const auto& [one, word] : {std::pair(kPrompt, "prompts"), {kPrefix, "prefixes"}}) {
-    Base base("gpt2_prefix");
-    base.add(one);
-    base.add(one, 8);
-    try {
-      AdapterStep(base.f.model(), base.stack.all(), base.f.stream, DType::f32, {});
-      ADD_FAILURE() << word << " were stacked";
-    } catch (const InputError& e) {
-      EXPECT_NE(std::string(e.what()).find(word), std::string::npos) << e.what();
-    }
   }
 }
 
