@@ -35,11 +35,19 @@ GgufTokenizerData read_gguf(const fs::path& path) {
   data.tokens = m.get_strings("tokenizer.ggml.tokens");
   data.token_type = ids("tokenizer.ggml.token_type");
   if (m.has("tokenizer.ggml.merges")) data.merges = m.get_strings("tokenizer.ggml.merges");
+  if (m.has("tokenizer.ggml.scores")) data.scores = m.get_floats("tokenizer.ggml.scores");
+  const auto flag = [&](const char* key) -> std::optional<bool> {
+    return m.has(key) ? std::optional<bool>(m.get_bool(key)) : std::nullopt;
+  };
   data.bos_id = id("tokenizer.ggml.bos_token_id");
   data.eos_id = id("tokenizer.ggml.eos_token_id");
   data.unk_id = id("tokenizer.ggml.unknown_token_id");
   data.pad_id = id("tokenizer.ggml.padding_token_id");
-  if (m.has("tokenizer.ggml.add_bos_token")) data.add_bos = m.get_bool("tokenizer.ggml.add_bos_token");
+  data.cls_id = id("tokenizer.ggml.cls_token_id");
+  data.sep_id = id("tokenizer.ggml.seperator_token_id");  // as the format spells it
+  data.add_bos = flag("tokenizer.ggml.add_bos_token");
+  data.add_eos = flag("tokenizer.ggml.add_eos_token");
+  data.add_space_prefix = flag("tokenizer.ggml.add_space_prefix");
   data.chat_template = m.get_string("tokenizer.chat_template", "");
   return data;
 }
@@ -49,7 +57,7 @@ GgufTokenizerData read_gguf(const fs::path& path) {
 bool has_tokenizer(const fs::path& model) {
   std::error_code ignored;
   if (!fs::is_directory(model, ignored)) return fs::exists(model, ignored);
-  return fs::exists(model / "tokenizer.json", ignored) || fs::exists(model / "vocab.json", ignored);
+  return !find_tokenizer_file(model).empty();
 }
 
 std::shared_ptr<const Tokenizer> open_tokenizer(const fs::path& model) {

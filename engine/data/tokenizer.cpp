@@ -4,9 +4,11 @@
 
 #include "engine/core/check.h"
 #include "engine/data/pretokenizer.h"
+#include "engine/data/tokenizer_decoder.h"
 #include "engine/data/tokenizer_json.h"
 #include "engine/data/tokenizer_normalizer.h"
 #include "engine/data/tokenizer_parts.h"
+#include "engine/data/tokenizer_surround.h"
 #include "engine/data/tokenizer_utf8.h"
 #include "engine/io/printable.h"
 
@@ -15,62 +17,14 @@ namespace {
 
 constexpr size_t kMaxTextBytesToEncode = size_t{1} << 30;
 
-/// The ids that a post-processor puts around one sequence.
-struct Surround {
-  std::vector<int32_t> prefix, suffix;
-};
-
-int32_t id_of_pair(const nlohmann::json& node, const char* key, const std::string& source) {
-  const auto& pair = json_array(node, key, source);
-  if (pair.size() != 2) bad_input("{}: post_processor: \"{}\" should be a token and its id", source, key);
-  return json_id(pair[1], key, source);
-}
-
-Surround surround_from_template(const nlohmann::json& node, const std::string& source) {
-  Surround result;
-  const auto& special = json_object(node, "special_tokens", source);
-  bool after = false;  // the sequence has been seen
-  for (const auto& item : json_array(node, "single", source)) {
-    if (item.contains("Sequence")) {
-      if (after) bad_input("{}: post_processor: the template for one text holds it twice", source);
-      after = true;
-      continue;
-    }
-    const std::string name = json_string(json_object(item, "SpecialToken", source), "id", source);
-    const auto& ids = json_array(json_object(special, name.c_str(), source), "ids", source);
-    for (const auto& id : ids) (after ? result.suffix : result.prefix).push_back(json_id(id, name, source));
-  }
-  if (!after) bad_input("{}: post_processor: the template for one text leaves it out", source);
-  return result;
-}
-
-Surround surround_from_json(const nlohmann::json& node, const std::string& source, int depth = 0) {
-  if (node.is_null()) return {};
-  const std::string type = json_string(node, "type", source);
-  if (type == "ByteLevel") return {};  // offsets only
-  if (type == "TemplateProcessing") return surround_from_template(node, source);
-  if (type == "RobertaProcessing" || type == "BertProcessing") {
-    return {{id_of_pair(node, "cls", source)}, {id_of_pair(node, "sep", source)}};
-  }
-  if (type == "Sequence" && depth < 4) {
-    Surround all;
-    for (const auto& part : json_array(node, "processors", source)) {
-      const Surround one = surround_from_json(part, source, depth + 1);
-      all.prefix.insert(all.prefix.begin(), one.prefix.begin(), one.prefix.end());
-      all.suffix.insert(all.suffix.end(), one.suffix.begin(), one.suffix.end());
-    }
-    return all;
-  }
-  bad_input("{}: post_processor type \"{}\" is not supported", source, printable(type));
-}
-
 }  // namespace
 
 struct Tokenizer::Impl {
   explicit Impl(TokenizerParts p);
 
   void encode_text(std::string_view text, bool parse_special, std::vector<int32_t>& out) const;
-  void encode_plain(std::string_view text, bool parse_special, std::vector<int32_t>& out) const;
+  void encode_valid(std::string_view text, bool parse_special, bool inner, std::vector<int32_t>& out) const;
+  void encode_plain(std::string_view text, bool parse_special, bool inner, std::vector<int32_t>& out) const;
   const AddedToken* added(int32_t id) const {
     const auto it = added_by_id.find(id);
     return it == added_by_id.end() ? nullptr : it->second;
@@ -79,6 +33,7 @@ struct Tokenizer::Impl {
   TokenizerParts parts;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
+  TokenDecoder decoder;
   Surround surround;
   std::unordered_map<int32_t, const AddedToken*> added_by_id;
   std::unordered_map<std::string_view, const AddedToken*> added_by_content;
@@ -90,13 +45,11 @@ Tokenizer::Impl::Impl(TokenizerParts p)
     : parts(std::move(p)),
       normalizer(Normalizer::from_json(parts.normalizer, parts.source)),
       pre_tokenizer(PreTokenizer::from_json(parts.pre_tokenizer, parts.source)),
+      decoder(TokenDecoder::from_json(parts.decoder, pre_tokenizer.byte_level(), parts.source)),
       surround(surround_from_json(parts.post_processor, parts.source)) {
-  if (!pre_tokenizer.byte_level()) {
-    bad_input(
-        "{}: this tokenizer is not byte-level (its pre_tokenizer has no ByteLevel step); only byte-level BPE "
-        "is "
-        "supported",
-        parts.source);
+  if (pre_tokenizer.byte_level() && parts.model->kind() != "BPE") {
+    bad_input("{}: a ByteLevel pre_tokenizer with the model {} is not supported", parts.source,
+              parts.model->kind());
   }
   if (!is_valid_utf8(parts.chat_template)) bad_input("{}: its chat_template is not UTF-8", parts.source);
   const Vocabulary& vocabulary = parts.model->vocabulary();
@@ -120,6 +73,7 @@ Tokenizer::Impl::Impl(TokenizerParts p)
     if (!added_by_id.emplace(token.id, &token).second) clash("another added token has that id");
     if (!added_by_content.emplace(token.content, &token).second) clash("it is listed twice");
     size = std::max(size, token.id + 1);
+    if (token.hidden) continue;
     (token.normalized ? normalized : raw).push_back(&token);
     if (token.normalized) {
       std::string buffer;
@@ -143,7 +97,7 @@ Tokenizer::Impl::Impl(TokenizerParts p)
   if (parts.unk_id) check_id(*parts.unk_id, "unk");
 }
 
-/// Calls token(id) and text(view) for the matches in `text` and what lies between them, in order.
+/// Calls token(id) and between(view) for the matches in `text` and what lies between them, in order.
 template <class OnToken, class OnText>
 static void walk_added(const AddedTokenMatcher& matcher, std::string_view text, bool parse_special,
                        OnToken&& token, OnText&& between) {
@@ -158,27 +112,39 @@ static void walk_added(const AddedTokenMatcher& matcher, std::string_view text, 
   if (at < text.size()) between(text.substr(at));
 }
 
-/// Well-formed text that holds no token of in_raw_text.
-void Tokenizer::Impl::encode_plain(std::string_view text, bool parse_special,
+/// Well-formed text that holds no token of in_raw_text. `inner`: something stands before it.
+void Tokenizer::Impl::encode_plain(std::string_view text, bool parse_special, bool inner,
                                    std::vector<int32_t>& out) const {
   std::string buffer;
   PreTokenizer::Pieces pieces;
+  const std::string_view normal = normalizer.apply(text, buffer);
   walk_added(
-      in_normalized_text, normalizer.apply(text, buffer), parse_special,
-      [&](int32_t id) { out.push_back(id); },
+      in_normalized_text, normal, parse_special, [&](int32_t id) { out.push_back(id); },
       [&](std::string_view plain) {
-        pre_tokenizer.split(plain, pieces);
+        pre_tokenizer.split(plain, pieces, inner || plain.data() != normal.data());
         for (size_t i = 0; i < pieces.spans.size(); ++i) parts.model->encode_piece(pieces[i], out);
+      });
+}
+
+void Tokenizer::Impl::encode_valid(std::string_view text, bool parse_special, bool inner,
+                                   std::vector<int32_t>& out) const {
+  walk_added(
+      in_raw_text, text, parse_special, [&](int32_t id) { out.push_back(id); },
+      [&](std::string_view plain) {
+        encode_plain(plain, parse_special, inner || plain.data() != text.data(), out);
       });
 }
 
 void Tokenizer::Impl::encode_text(std::string_view text, bool parse_special,
                                   std::vector<int32_t>& out) const {
-  while (!text.empty()) {
+  if (!pre_tokenizer.byte_level()) {
+    is_valid_utf8(text) ? encode_valid(text, parse_special, false, out)
+                        : encode_valid(to_valid_utf8(text), parse_special, false, out);
+    return;
+  }
+  for (bool inner = false; !text.empty(); inner = true) {
     const size_t good = valid_utf8_prefix(text);
-    walk_added(
-        in_raw_text, text.substr(0, good), parse_special, [&](int32_t id) { out.push_back(id); },
-        [&](std::string_view plain) { encode_plain(plain, parse_special, out); });
+    encode_valid(text.substr(0, good), parse_special, inner, out);
     text.remove_prefix(good);
     // A malformed stretch is a piece of its own: no pattern says anything about it.
     size_t bad = 0;
@@ -207,15 +173,17 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
   return out;
 }
 
+void Tokenizer::decode_token(int32_t id, bool skip_special, DecodeState& state, std::string& out) const {
+  const AddedToken* added = impl_->added(id);
+  if (added && added->special && skip_special) return;
+  const std::string_view content = added ? added->content : impl_->parts.model->vocabulary().content(id);
+  if (!content.empty()) impl_->decoder.push(content, added != nullptr, state, out);
+}
+
 std::string Tokenizer::decode_bytes(std::span<const int32_t> ids, bool skip_special) const {
   std::string out;
-  for (const int32_t id : ids) {
-    if (const AddedToken* token = impl_->added(id)) {
-      if (!(token->special && skip_special)) out += token->content;
-    } else {
-      impl_->parts.model->append_bytes(id, out);
-    }
-  }
+  DecodeState state;
+  for (const int32_t id : ids) decode_token(id, skip_special, state, out);
   return out;
 }
 
@@ -267,13 +235,16 @@ const std::string& Tokenizer::chat_template() const {
 const std::string& Tokenizer::source() const {
   return impl_->parts.source;
 }
+std::string Tokenizer::kind() const {
+  return impl_->parts.model->kind();
+}
 
 void Tokenizer::write_tokenizer_json(const std::filesystem::path& folder) const {
   write_hf_files(impl_->parts, folder);
 }
 
 std::string StreamDecoder::push(int32_t id) {
-  pending_ += tokenizer_->decode_bytes({&id, 1}, skip_special_);
+  tokenizer_->decode_token(id, skip_special_, state_, pending_);
   // Only an unfinished character at the end may still become something else.
   size_t cut = pending_.size();
   for (size_t back = 1; back <= 3 && back <= pending_.size(); ++back) {
@@ -290,6 +261,7 @@ std::string StreamDecoder::push(int32_t id) {
 std::string StreamDecoder::flush() {
   std::string text = to_valid_utf8(pending_);
   pending_.clear();
+  state_ = {};
   return text;
 }
 

@@ -2,9 +2,10 @@
 //
 // A tokenizer is a chain, each link of which a file describes: added tokens are cut out of the text, the rest
 // is normalised, pre-tokenised into pieces, and each piece goes through the model; a post-processor puts
-// special tokens around the whole. Objects are immutable and may be shared by threads. Bytes that are not
-// UTF-8 do no harm: they are tokens of their own, so that decode_bytes(encode(text)) is the text for every
-// byte-level model that has a token for each byte and no normaliser.
+// special tokens around the whole, and a decoder makes text of tokens. Objects are immutable and may be
+// shared by threads. Bytes that are not UTF-8 do no harm: to a byte-level model they are tokens of their own,
+// so that decode_bytes(encode(text)) is the text wherever each byte has a token and nothing is normalised; to
+// all others they are U+FFFD.
 #pragma once
 
 #include <cstdint>
@@ -28,21 +29,32 @@ struct EncodeOptions {
 /// The tokenizer in a GGUF file's metadata (`tokenizer.ggml.*`).
 struct GgufTokenizerData {
   std::string source;  // the file, for messages
-  std::string model;   // "gpt2"
-  std::string pre;     // "smollm", "qwen2", "llama-bpe", …
+  std::string model;   // "gpt2", "llama", "bert"
+  std::string pre;     // of "gpt2": "smollm", "qwen2", "llama-bpe", …
   std::vector<std::string> tokens;
   std::vector<int32_t>
-      token_type;  // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused; empty: all normal
+      token_type;  // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 a byte; empty: all normal
   std::vector<std::string> merges;  // "left right"
-  std::optional<int32_t> bos_id, eos_id, unk_id, pad_id;
-  std::optional<bool> add_bos;  // not in the file: as the family does
+  std::vector<float> scores;        // of "llama"
+  std::optional<int32_t> bos_id, eos_id, unk_id, pad_id, cls_id, sep_id;
+  std::optional<bool> add_bos, add_eos, add_space_prefix;  // not in the file: as the family does
   std::string chat_template;
+};
+
+/// What decoding token by token remembers.
+struct DecodeState {
+  bool begun = false;   // a token has been decoded
+  bool shown = false;   // … and gave text
+  size_t stripped = 0;  // blanks taken from the beginning
 };
 
 class Tokenizer {
  public:
-  /// A folder (tokenizer.json, else vocab.json + merges.txt; with what tokenizer_config.json,
-  /// special_tokens_map.json, chat_template.jinja and config.json say), or a tokenizer.json.
+  /// A folder (tokenizer.json, else vocab.json + merges.txt, vocab.txt, a SentencePiece model or a tiktoken
+  /// rank file; with what tokenizer_config.json, special_tokens_map.json, added_tokens.json,
+  /// chat_template.jinja and config.json say), or one of these files. A bare vocab.txt or SentencePiece model
+  /// (none of those beside it; the latter also when it is opened as a file) does not look for its special
+  /// tokens in the text, as the programs do that such a file is written for.
   /// Throws InputError where a file is missing, broken, or of a kind that is not supported.
   static std::shared_ptr<const Tokenizer> open(const std::filesystem::path& path);
   static std::shared_ptr<const Tokenizer> from_gguf(const GgufTokenizerData& data);
@@ -55,6 +67,8 @@ class Tokenizer {
   /// Text of `ids`, always UTF-8 (U+FFFD for what is not). Ids without a token give nothing.
   std::string decode(std::span<const int32_t> ids, bool skip_special = true) const;
   std::string decode_bytes(std::span<const int32_t> ids, bool skip_special = true) const;
+  /// Appends what `id` adds to the bytes of the ids decoded with `state` so far.
+  void decode_token(int32_t id, bool skip_special, DecodeState& state, std::string& out) const;
 
   /// One more than the largest id.
   int32_t vocab_size() const;
@@ -74,9 +88,11 @@ class Tokenizer {
   const std::string& chat_template() const;
   /// The file or folder it came from.
   const std::string& source() const;
+  /// How its model works: "BPE", "Unigram", "WordPiece", "SentencePiece".
+  std::string kind() const;
 
   /// Writes tokenizer.json and tokenizer_config.json into `folder`, for Hugging Face's tokenizers and
-  /// transformers.
+  /// transformers. Throws Error for a SentencePiece model, whose own file serves.
   void write_tokenizer_json(const std::filesystem::path& folder) const;
 
  private:
@@ -98,6 +114,7 @@ class StreamDecoder {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool skip_special_;
+  DecodeState state_;
   std::string pending_;  // at most 3 bytes between calls
 };
 

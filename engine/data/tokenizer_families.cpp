@@ -17,7 +17,7 @@ json byte_level(bool use_regex) {
 }
 
 json sequence(json parts) {
-  return {{"type", "Sequence"}, {"pretokenizers", std::move(parts)}};
+  return sequence_node("pretokenizers", std::move(parts));
 }
 
 /// A pattern that isolates words, then bytes.
@@ -102,6 +102,34 @@ std::string tokenizer_family_names() {
     all.append(all.empty() ? "" : ", ").append(names.substr(0, names.find(' ')));
   }
   return all;
+}
+
+json sequence_node(const char* key, json parts) {
+  return {{"type", "Sequence"}, {key, std::move(parts)}};
+}
+
+json replace_node(const std::string& old, const std::string& by) {
+  return {{"type", "Replace"}, {"pattern", {{"String", old}}}, {"content", by}};
+}
+
+json bert_normalizer(bool lowercase) {
+  return {{"type", "BertNormalizer"},
+          {"clean_text", true},
+          {"handle_chinese_chars", true},
+          {"strip_accents", nullptr},
+          {"lowercase", lowercase}};
+}
+
+json byte_level_decoder() {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
+}
+
+json sentencepiece_decoder(int first_blanks) {
+  json parts = {replace_node(kVisibleBlank, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+  if (first_blanks > 0) {
+    parts.push_back({{"type", "Strip"}, {"content", " "}, {"start", first_blanks}, {"stop", 0}});
+  }
+  return sequence_node("decoders", std::move(parts));
 }
 
 json template_processing(const std::vector<std::pair<std::string, int32_t>>& prefix,

@@ -1,12 +1,14 @@
-// Tokenizer folders: which files count, and what the ones beside the tokenizer say about special tokens and
-// the chat template.
+// Tokenizer folders and files: which of them count, and the kinds that need more than one file.
 #include <algorithm>
-#include <unordered_set>
+#include <array>
 
 #include "engine/core/check.h"
+#include "engine/data/open_tokenizer.h"
 #include "engine/data/tokenizer.h"
 #include "engine/data/tokenizer_json.h"
 #include "engine/data/tokenizer_parts.h"
+#include "engine/data/tokenizer_sentencepiece.h"
+#include "engine/data/tokenizer_side_files.h"
 #include "engine/io/printable.h"
 #include "engine/io/text_file.h"
 
@@ -15,124 +17,31 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 namespace {
 
-/// A file beside the tokenizer; null if it is not there.
-json side_file(const fs::path& path) {
+/// What may be a folder's tokenizer, in the order in which it is looked for.
+constexpr std::array kMainFiles = {"tokenizer.json",          "vocab.json",      "vocab.txt",
+                                   "ice_text.model",          "tokenizer.model", "spiece.model",
+                                   "sentencepiece.bpe.model", "qwen.tiktoken",   "tokenizer.tiktoken"};
+
+bool is_there(const fs::path& path) {
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) return nullptr;
-  json node = read_json_file(path);
-  if (!node.is_object()) bad_input("{}: expected an object, got {}", path.string(), node.type_name());
-  return node;
+  return fs::exists(path, ignored);
 }
 
-/// The content of a token that is given as a string or as {"content": …}; none where it is missing or null.
-std::optional<std::string> token_content(const json& node, const char* key, const std::string& source) {
-  const json& value = json_or_null(node, key);
-  if (value.is_object()) return json_string(value, "content", source);
-  return json_optional_string(node, key, source);
-}
-
-/// The files of a folder besides the tokenizer proper.
-struct SideFiles {
-  explicit SideFiles(const fs::path& folder)
-      : folder(folder),
-        config_path((folder / "tokenizer_config.json").string()),
-        map_path((folder / "special_tokens_map.json").string()),
-        config(side_file(config_path)),
-        map(side_file(map_path)),
-        model(side_file(folder / "config.json")) {}
-
-  std::optional<std::string> special(const char* key) const {
-    if (auto content = token_content(config, key, config_path)) return content;
-    return token_content(map, key, map_path);
+/// The lines of a file with line ends of either kind: line(text, number), empty ones too.
+template <class Line>
+void for_each_line(std::string_view text, Line&& line) {
+  for (size_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view one = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (one.ends_with('\r')) one.remove_suffix(1);
+    line(one, number);
   }
-  /// Every token that the files call special by name, in the order in which transformers adds them.
-  std::vector<std::string> all_special() const {
-    std::vector<std::string> all;
-    for (const char* key :
-         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
-      if (auto content = special(key)) all.push_back(*content);
-    }
-    for (const json* node : {&config, &map}) {
-      const json& more = json_or_null(*node, "additional_special_tokens");
-      if (!more.is_array()) continue;
-      for (const json& token : more) {
-        if (token.is_string()) all.push_back(token.get<std::string>());
-        if (token.is_object()) all.push_back(json_string(token, "content", config_path));
-      }
-    }
-    return all;
-  }
-
-  fs::path folder;
-  std::string config_path, map_path;
-  json config, map, model;
-};
-
-void add_tokens_of_config(const SideFiles& side, TokenizerParts& parts) {
-  const json& decoder = json_or_null(side.config, "added_tokens_decoder");
-  if (decoder.is_null()) return;
-  if (!decoder.is_object()) bad_input("{}: \"added_tokens_decoder\" should be an object", side.config_path);
-  std::unordered_set<std::string> known;
-  for (const AddedToken& token : parts.added) known.insert(token.content);
-  for (const auto& [key, node] : decoder.items()) {
-    const bool digits =
-        !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
-    if (!digits) {
-      bad_input("{}: added_tokens_decoder: \"{}\" is not a token id", side.config_path, printable(key));
-    }
-    AddedToken token = added_token(node, std::stoi(key), side.config_path);
-    if (known.insert(token.content).second) parts.added.push_back(std::move(token));
-  }
-}
-
-std::string chat_template_of(const SideFiles& side) {
-  std::error_code ignored;
-  const fs::path file = side.folder / "chat_template.jinja";
-  if (fs::exists(file, ignored)) return read_text_file(file);
-  const json& node = json_or_null(side.config, "chat_template");
-  if (node.is_string()) return node.get<std::string>();
-  if (!node.is_array()) return {};
-  for (const json& named : node) {  // several, each with a name
-    if (json_string(named, "name", side.config_path) == "default") {
-      return json_string(named, "template", side.config_path);
-    }
-  }
-  return {};
-}
-
-/// bos, eos, pad, unk and the chat template. A model's config.json counts where no tokenizer file names the
-/// token; where nothing at all names an end, a special <|endoftext|> is it, as in GPT-2's own folder.
-void apply_side_files(const SideFiles& side, TokenizerParts& parts) {
-  for (const std::string& content : side.all_special()) parts.make_special(content);
-  const auto resolve = [&](const char* name, const char* model_key) -> std::optional<int32_t> {
-    if (const auto content = side.special(name)) return parts.id(*content);
-    json id = json_or_null(side.model, model_key);
-    if (id.is_array() && !id.empty()) id = id[0];
-    if (!id.is_number_integer()) return std::nullopt;
-    const int32_t value = json_id(id, model_key, (side.folder / "config.json").string());
-    for (const AddedToken& token : parts.added) {
-      if (token.id == value) return value;
-    }
-    if (parts.model->vocabulary().content(value).empty()) return std::nullopt;
-    return value;
-  };
-  parts.bos_id = resolve("bos_token", "bos_token_id");
-  parts.eos_id = resolve("eos_token", "eos_token_id");
-  parts.pad_id = resolve("pad_token", "pad_token_id");
-  parts.unk_id = resolve("unk_token", "unk_token_id");
-  const auto eos = side.special("eos_token");
-  if (eos && !parts.eos_id) {
-    bad_input("{}: eos_token \"{}\" is not a token of the vocabulary", side.config_path, printable(*eos));
-  }
-  const AddedToken* end = parts.find_added("<|endoftext|>");
-  if (!parts.eos_id && end && end->special) parts.eos_id = end->id;
-  parts.chat_template = chat_template_of(side);
 }
 
 /// The pre-tokeniser of a folder without tokenizer.json, by the class that its files name.
 std::string family_of(const SideFiles& side) {
-  std::string name = json_optional_string(side.config, "tokenizer_class", side.config_path).value_or("");
-  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  const std::string name = side.tokenizer_class();
   if (name == "GPT2Tokenizer") return "gpt-2";
   if (name == "Qwen2Tokenizer") return "qwen2";
   if (!name.empty()) {
@@ -146,25 +55,49 @@ std::string family_of(const SideFiles& side) {
   return model.starts_with("qwen2") || model.starts_with("qwen3") ? "qwen2" : "gpt-2";
 }
 
-/// The lines of merges.txt: line ends of either kind, an optional "#version" line, blank lines.
+/// The lines of merges.txt: an optional "#version" line, blank lines.
 MergeViews merge_lines(std::string_view text, const std::string& source) {
   MergeViews views;
-  for (size_t line_number = 1; !text.empty(); ++line_number) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    while (line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
-    if (line.empty() || line.starts_with("#version")) continue;
+  for_each_line(text, [&](std::string_view line, size_t number) {
+    while (line.ends_with(' ')) line.remove_suffix(1);
+    if (line.empty() || line.starts_with("#version")) return;
     const size_t blank = line.find(' ');
     if (blank == std::string_view::npos || blank == 0 ||
         line.find(' ', blank + 1) != std::string_view::npos) {
-      bad_input("{}:{}: \"{}\" is not two tokens with a blank between them", source, line_number,
-                printable(line));
+      bad_input("{}:{}: \"{}\" is not two tokens with a blank between them", source, number, printable(line));
     }
     views.emplace_back(line.substr(0, blank), line.substr(blank + 1));
-  }
+  });
   return views;
 }
+
+TokenizerParts parts_from_hf_json(const fs::path& file, const SideFiles& side) {
+  TokenizerParts parts = parts_from_tokenizer_json(read_text_file(file), file.string());
+  add_tokens_of_config(side, parts);
+  apply_side_files(side, parts);
+  return parts;
+}
+
+/// `alone`: the file was asked for, not its folder.
+TokenizerParts parts_from_file(const fs::path& file, bool alone) {
+  const std::string name = file.filename().string();
+  const SideFiles side(file.has_parent_path() ? file.parent_path() : fs::path("."));
+  if (name == "vocab.json" || name == "merges.txt") return parts_from_vocab_and_merges(side);
+  if (file.extension() == ".json") return parts_from_hf_json(file, side);
+  if (file.extension() == ".txt") return parts_from_vocab_txt(file, side);
+  if (file.extension() != ".model" && file.extension() != ".tiktoken") {
+    bad_input(
+        "{}: expected a folder with a tokenizer, or a tokenizer.json, vocab.txt, SentencePiece .model, "
+        ".tiktoken "
+        "or .gguf file",
+        file.string());
+  }
+  const std::string text = read_text_file(file);
+  if (!is_sentencepiece(text)) return parts_from_ranks(text, file.string(), side);
+  return parts_from_sentencepiece(text, file.string(), alone || !side.speak() ? nullptr : &side);
+}
+
+}  // namespace
 
 TokenizerParts parts_from_vocab_and_merges(const SideFiles& side) {
   const fs::path vocab_path = side.folder / "vocab.json", merges_path = side.folder / "merges.txt";
@@ -177,67 +110,105 @@ TokenizerParts parts_from_vocab_and_merges(const SideFiles& side) {
   parts.source = side.folder.string();
   parts.normalizer = family.normalizer;
   parts.pre_tokenizer = family.pre_tokenizer;
+  parts.decoder = byte_level_decoder();
   if (json_bool(side.config, "add_prefix_space", false, side.config_path) &&
       parts.pre_tokenizer["type"] == "ByteLevel") {
     parts.pre_tokenizer["add_prefix_space"] = true;
   }
-  parts.model =
-      make_bpe(std::make_unique<const Vocabulary>(vocabulary_entries(vocab, vocab_source), vocab_source),
-               merge_lines(merges_text, merges_path.string()), {}, merges_path.string());
-  add_tokens_of_config(side, parts);
-  // What the files name as special without giving it an id goes behind the vocabulary.
-  int32_t next = parts.model->vocabulary().size();
-  for (const AddedToken& token : parts.added) next = std::max(next, token.id + 1);
-  for (const std::string& content : side.all_special()) {
-    if (!parts.id(content)) parts.added.push_back({.id = next++, .content = content, .special = true});
-  }
+  auto vocabulary = std::make_unique<const Vocabulary>(vocabulary_entries(vocab, vocab_source), vocab_source);
+  auto merges =
+      merges_of_pairs(*vocabulary, merge_lines(merges_text, merges_path.string()), merges_path.string());
+  parts.model = make_bpe(std::move(vocabulary), std::move(merges), {}, merges_path.string());
+  add_listed_tokens(side, parts);
+  add_special_behind(side, parts);
   parts.make_special("<|endoftext|>");  // both classes' default bos, eos and unk
+  apply_side_files(side, parts);
+  apply_add_tokens(side, parts, false);
   return parts;
 }
 
-/// add_bos_token / add_eos_token, which count where no tokenizer.json says more.
-void apply_add_tokens(const SideFiles& side, TokenizerParts& parts) {
-  std::vector<std::pair<std::string, int32_t>> prefix, suffix;
-  const auto put = [&](const char* key, const char* token, std::optional<int32_t> id, auto& list) {
-    if (!json_bool(side.config, key, false, side.config_path)) return;
-    const auto content = side.special(token);
-    if (!id || !content) bad_input("{}: {} is true, but there is no {}", side.config_path, key, token);
-    list.emplace_back(*content, *id);
+TokenizerParts parts_from_vocab_txt(const fs::path& file, const SideFiles& side) {
+  const std::string source = file.string(), name = side.tokenizer_class();
+  if (!name.empty() && name != "BertTokenizer" && name != "DistilBertTokenizer" &&
+      name != "ElectraTokenizer") {
+    bad_input("{}: tokenizer_class \"{}\" with vocab.txt is not supported; supported is BertTokenizer",
+              side.config_path, printable(name));
+  }
+  std::vector<std::pair<std::string, int32_t>> entries;
+  for_each_line(read_text_file(file), [&](std::string_view line, size_t) {
+    entries.emplace_back(line, static_cast<int32_t>(entries.size()));
+  });
+  TokenizerParts parts;
+  parts.source = source;
+  parts.normalizer = bert_normalizer(json_bool(side.config, "do_lower_case", true, side.config_path));
+  parts.normalizer["handle_chinese_chars"] =
+      json_bool(side.config, "tokenize_chinese_chars", true, side.config_path);
+  if (const json& strip = json_or_null(side.config, "strip_accents"); strip.is_boolean()) {
+    parts.normalizer["strip_accents"] = strip;
+  }
+  parts.pre_tokenizer = {{"type", "BertPreTokenizer"}};
+  parts.decoder = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
+  const auto named = [&](const char* key, const char* standard) {
+    return side.special(key).value_or(standard);
   };
-  put("add_bos_token", "bos_token", parts.bos_id, prefix);
-  put("add_eos_token", "eos_token", parts.eos_id, suffix);
-  if (!prefix.empty() || !suffix.empty()) parts.post_processor = template_processing(prefix, suffix);
+  const std::string cls = named("cls_token", "[CLS]"), sep = named("sep_token", "[SEP]");
+  parts.model = make_wordpiece(std::make_unique<const Vocabulary>(std::move(entries), source),
+                               {.unk_token = named("unk_token", "[UNK]")}, source);
+  add_listed_tokens(side, parts);
+  for (const std::string& content :
+       {named("pad_token", "[PAD]"), named("unk_token", "[UNK]"), cls, sep, named("mask_token", "[MASK]")}) {
+    parts.make_special(content);
+  }
+  if (!side.speak()) {
+    for (AddedToken& token : parts.added) token.hidden = true;
+  }
+  const auto cls_id = parts.id(cls), sep_id = parts.id(sep);
+  if (!cls_id || !sep_id) {
+    bad_input("{}: the tokens \"{}\" and \"{}\" that stand around a text are not there", source,
+              printable(cls), printable(sep));
+  }
+  parts.post_processor = template_processing({{cls, *cls_id}}, {{sep, *sep_id}});
+  apply_side_files(side, parts);
+  if (!parts.pad_id) parts.pad_id = parts.id(named("pad_token", "[PAD]"));
+  if (!parts.unk_id) parts.unk_id = parts.id(named("unk_token", "[UNK]"));
+  return parts;
 }
 
-}  // namespace
+fs::path find_tokenizer_file(const fs::path& folder) {
+  for (const char* name : kMainFiles) {
+    if (is_there(folder / name)) return folder / name;
+  }
+  return {};
+}
+
+std::span<const char* const> tokenizer_file_names() {
+  static const std::vector<const char*> names = [] {
+    std::vector<const char*> all(kMainFiles.begin(), kMainFiles.end());
+    for (const char* beside : {"merges.txt", "tokenizer_config.json", "special_tokens_map.json",
+                               "added_tokens.json", "chat_template.jinja", "chat_template.json"}) {
+      all.push_back(beside);
+    }
+    return all;
+  }();
+  return names;
+}
 
 std::shared_ptr<const Tokenizer> Tokenizer::open(const fs::path& path) {
-  std::error_code error;
-  const bool is_folder = fs::is_directory(path, error);
-  if (!is_folder && !fs::exists(path, error)) {
-    bad_input("{}: no such file or folder; expected a tokenizer folder or a tokenizer.json", path.string());
+  if (!is_there(path)) {
+    bad_input("{}: no such file or folder; expected a tokenizer folder or file", path.string());
   }
-  const fs::path folder = is_folder ? path : (path.has_parent_path() ? path.parent_path() : fs::path("."));
-  const fs::path tokenizer_json = is_folder ? path / "tokenizer.json" : path;
-  if (is_folder && !fs::exists(tokenizer_json, error)) {
-    if (!fs::exists(folder / "vocab.json", error) || !fs::exists(folder / "merges.txt", error)) {
-      bad_input("{}: there is no tokenizer that is supported (tokenizer.json, or vocab.json with merges.txt)",
-                path.string());
-    }
-    const SideFiles side(folder);
-    TokenizerParts parts = parts_from_vocab_and_merges(side);
-    apply_side_files(side, parts);
-    apply_add_tokens(side, parts);
-    return std::make_shared<const Tokenizer>(std::move(parts));
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
+    return std::make_shared<const Tokenizer>(parts_from_file(path, true));
   }
-  if (tokenizer_json.extension() != ".json") {
-    bad_input("{}: expected a tokenizer.json or a folder with one", path.string());
+  const fs::path file = find_tokenizer_file(path);
+  if (file.empty() || (file.filename() == "vocab.json" && !is_there(path / "merges.txt"))) {
+    bad_input(
+        "{}: there is no tokenizer that is supported (tokenizer.json, vocab.json with merges.txt, vocab.txt, "
+        "tokenizer.model, spiece.model or a .tiktoken file)",
+        path.string());
   }
-  TokenizerParts parts = parts_from_tokenizer_json(read_text_file(tokenizer_json), tokenizer_json.string());
-  const SideFiles side(folder);
-  add_tokens_of_config(side, parts);
-  apply_side_files(side, parts);
-  return std::make_shared<const Tokenizer>(std::move(parts));
+  return std::make_shared<const Tokenizer>(parts_from_file(file, false));
 }
 
 }  // namespace ft

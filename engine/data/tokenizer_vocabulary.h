@@ -48,6 +48,7 @@ struct AddedToken {
   bool lstrip = false;       // takes the white space on its left with it
   bool rstrip = false;       // … on its right
   bool normalized = false;   // looked for in the normalised text, else in the text as it came
+  bool hidden = false;       // not looked for at all: no text spells it
 };
 
 /// Finds any of a set of strings in a text: leftmost first, the longest of those that begin there. A byte of

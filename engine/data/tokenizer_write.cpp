@@ -26,8 +26,6 @@ void write_hf_files(const TokenizerParts& parts, const std::filesystem::path& fo
     node["id"] = token.id;
     list.push_back(std::move(node));
   }
-  const json byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
   const json tokenizer = {{"version", "1.0"},
                           {"truncation", nullptr},
                           {"padding", nullptr},
@@ -35,7 +33,7 @@ void write_hf_files(const TokenizerParts& parts, const std::filesystem::path& fo
                           {"normalizer", parts.normalizer},
                           {"pre_tokenizer", parts.pre_tokenizer},
                           {"post_processor", parts.post_processor},
-                          {"decoder", byte_level},
+                          {"decoder", parts.decoder},
                           {"model", parts.model->to_json()}};
   write_text_file(folder / "tokenizer.json", tokenizer.dump() + "\n");
 

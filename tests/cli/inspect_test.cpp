@@ -154,13 +154,13 @@ TEST(Help, IsQuickAndNamesTheCommands) {
     const Outcome o = ftengine({"--help"});
     expect_success(o);
     best = std::min(best, o.seconds);
-    for (const char* name : {"run", "merge", "inspect", "list"})
+    for (const char* name : {"run", "merge", "inspect", "tokenize", "list"})
       EXPECT_NE(o.out.find(name), std::string::npos) << name;
     EXPECT_EQ(o.out.find("make-tiny-model"), std::string::npos);
   }
   std::printf("--help takes %.1f ms\n", best * 1e3);
   EXPECT_LT(best, kSanitized ? 2.0 : 0.25);
-  for (const char* command : {"run", "merge", "inspect", "list"}) {
+  for (const char* command : {"run", "merge", "inspect", "tokenize", "list"}) {
     const Outcome o = ftengine({command, "--help"});
     expect_success(o);
     EXPECT_GT(o.out.size(), 60u) << command;

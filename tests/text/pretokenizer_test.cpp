@@ -44,7 +44,15 @@ TEST(PreTokenizer, NullCutsNothing) {
 
 TEST(PreTokenizer, RefusesWhatItDoesNotKnow) {
   const auto from = [](const char* json) { return PreTokenizer::from_json(Json::parse(json), "tok.json"); };
-  expect_bad_input([&] { from(R"({"type": "Metaspace"})"); }, {"tok.json", "Metaspace"});
+  expect_bad_input([&] { from(R"({"type": "UnicodeScripts"})"); }, {"tok.json", "UnicodeScripts"});
+  expect_bad_input([&] { from(R"({"type": "Metaspace", "replacement": "ab"})"); },
+                   {"Metaspace", "one character"});
+  expect_bad_input([&] { from(R"({"type": "Metaspace", "prepend_scheme": "odd"})"); }, {"odd"});
+  expect_bad_input(
+      [&] {
+        from(R"({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}, {"type": "Metaspace"}]})");
+      },
+      {"Metaspace", "ByteLevel"});
   expect_bad_input([&] { from(R"({"kind": 1})"); }, {"tok.json", "type"});
   expect_bad_input([&] { from(R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Odd"})"); },
                    {"Odd"});

@@ -43,7 +43,7 @@ std::string random_bytes(TestRandom& random) {
 TEST(Bytes, AnythingComesBackFromAByteLevelTokenizer) {
   TestRandom random(1);
   for (const char* name :
-       {"gpt2", "falcon", "llama3"}) {  // those with a token for each byte and no normaliser
+       {"gpt2", "falcon", "llama3", "ranks"}) {  // those with a token for each byte and no normaliser
     const auto tokenizer = Tokenizer::open(data_folder() / name);
     for (int i = 0; i < 3000; ++i) {
       const std::string text = random_bytes(random);
@@ -66,7 +66,9 @@ TEST(Bytes, AnythingComesBackFromAByteLevelTokenizer) {
 
 TEST(Bytes, NoBytesHurtAnyTokenizer) {
   TestRandom random(2);
-  for (const char* name : {"qwen2", "bloom", "smollm", "flags"}) {
+  for (const char* name :
+       {"qwen2", "bloom", "smollm", "flags", "llama", "gemma", "metaspace", "unknowns", "t5", "albert",
+        "unigram-bytes", "bert", "bert-cased", "spm-bpe", "spm-unigram", "chatglm", "ranks"}) {
     const auto tokenizer = Tokenizer::open(data_folder() / name);
     for (int i = 0; i < 2000; ++i) {
       for (const int32_t id : tokenizer->encode(random_bytes(random))) {
@@ -173,6 +175,21 @@ TEST(Bpe, AMegabyteWithoutABlankIsNoAttack) {
   const std::string blanks(size_t{1} << 20, ' ');
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(blanks)), blanks);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
+}
+
+// A megabyte without a place to cut, of ASCII and of Chinese: no kind may take quadratic time over it. (The
+// bound is generous: quadratic would be hours.)
+TEST(Bytes, LongTextsWithoutBlanksStayNearLinear) {
+  std::string chinese;
+  while (chinese.size() < (size_t{1} << 20)) chinese += "你好我想退货";
+  const std::string texts[] = {std::string(size_t{1} << 20, 'a'), chinese};
+  for (const char* name : {"qwen2", "llama", "gemma", "unknowns", "t5", "unigram-bytes", "bert", "spm-bpe",
+                           "spm-unigram", "ranks"}) {
+    const auto tokenizer = Tokenizer::open(data_folder() / name);
+    const auto start = std::chrono::steady_clock::now();
+    for (const std::string& text : texts) EXPECT_FALSE(tokenizer->encode(text).empty());
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30)) << name;
+  }
 }
 
 }  // namespace

@@ -87,6 +87,86 @@ TEST(GgufTokenizer, PlacesKeptFreeAreNoTokens) {
   expect_goldens(*tokenizer, "gpt2", "ids", false);
 }
 
+/// LLaMA's vocabulary as converters write it: a score for each token, the earlier merge the higher.
+GgufTokenizerData sentencepiece_gguf() {
+  const Json file = read_json_file(data_folder() / "llama" / "tokenizer.json");
+  GgufTokenizerData data;
+  data.source = "model.gguf";
+  data.model = "llama";
+  const Json& vocab = file.at("model").at("vocab");
+  data.tokens.resize(vocab.size());
+  data.token_type.assign(vocab.size(), 1);
+  data.scores.assign(vocab.size(), 0);
+  for (const auto& [content, id] : vocab.items()) {
+    const auto i = id.get<size_t>();
+    data.tokens[i] = content;
+    if (content.size() == 6 && content.starts_with("<0x")) data.token_type[i] = 6;
+    data.scores[i] = -1000.0f - static_cast<float>(i);
+  }
+  float score = 0;
+  for (const Json& merge : file.at("model").at("merges")) {
+    const auto result = merge.at(0).get<std::string>() + merge.at(1).get<std::string>();
+    data.scores[vocab.at(result).get<size_t>()] = --score;
+  }
+  data.token_type[0] = 2;
+  data.token_type[1] = data.token_type[2] = 3;
+  data.unk_id = 0, data.bos_id = 1, data.eos_id = 2;
+  return data;
+}
+
+TEST(GgufTokenizer, SentencePieceScoresMergeLikeTheirMerges) {
+  const GgufTokenizerData data = sentencepiece_gguf();
+  const auto tokenizer = Tokenizer::from_gguf(data);
+  expect_goldens(*tokenizer, "llama", "ids", false);
+  expect_goldens(*tokenizer, "llama", "special", true);
+  const Ids ids = tokenizer->encode("Hello  world 你");
+  EXPECT_EQ(tokenizer->decode(ids), "Hello  world 你");
+  const ScratchFolder scratch;
+  tokenizer->write_tokenizer_json(scratch.path());
+  expect_goldens(*Tokenizer::open(scratch.path()), "llama", "special", true);
+}
+
+TEST(GgufTokenizer, SentencePieceWithoutABlankInFront) {
+  GgufTokenizerData data = sentencepiece_gguf();
+  data.add_space_prefix = false;
+  data.add_bos = false;
+  data.add_eos = true;
+  const auto tokenizer = Tokenizer::from_gguf(data);
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode(" a b")), " a b");
+  EXPECT_EQ(tokenizer->encode("the", {.add_special = true}).back(), 2);
+  EXPECT_NE(tokenizer->encode("the", {.add_special = true}).front(), 1);
+  EXPECT_EQ(tokenizer->id_to_token(tokenizer->encode("the")[0]).find("\xE2"), std::string::npos);
+  data.scores.pop_back();
+  expect_bad_input([&] { Tokenizer::from_gguf(data); }, {"model.gguf", "scores"});
+  data.scores.push_back(std::numeric_limits<float>::quiet_NaN());
+  expect_bad_input([&] { Tokenizer::from_gguf(data); }, {"model.gguf", "score"});
+  data.scores.back() = 0;
+  data.tokens.back() = std::string(3000, 'a');
+  expect_bad_input([&] { Tokenizer::from_gguf(data); }, {"model.gguf", "3000"});
+}
+
+TEST(GgufTokenizer, WordPieceInTheFormOfConverters) {
+  const Json file = read_json_file(data_folder() / "bert" / "tokenizer.json");
+  GgufTokenizerData data;
+  data.source = "model.gguf";
+  data.model = "bert";
+  data.tokens.resize(file.at("model").at("vocab").size());
+  for (const auto& [content, id] : file.at("model").at("vocab").items()) {
+    const bool special = content.starts_with('[') && content.ends_with(']') && content.size() > 2;
+    data.tokens[id.get<size_t>()] = special                     ? content
+                                    : content.starts_with("##") ? content.substr(2)
+                                                                : "\xE2\x96\x81" + content;
+  }
+  data.token_type.assign(data.tokens.size(), 1);
+  for (const size_t id : {0, 1, 2, 3, 4}) data.token_type[id] = 3;
+  data.unk_id = 1, data.cls_id = 2, data.sep_id = 3;
+  const auto tokenizer = Tokenizer::from_gguf(data);
+  expect_goldens(*tokenizer, "bert", "ids", false);
+  expect_goldens(*tokenizer, "bert", "special", true);
+  data.cls_id.reset();
+  expect_bad_input([&] { Tokenizer::from_gguf(data); }, {"model.gguf", "cls"});
+}
+
 TEST(GgufTokenizer, BadMetadata) {
   const auto expect = [](const std::function<void(GgufTokenizerData&)>& change,
                          std::vector<std::string> parts) {
@@ -95,7 +175,7 @@ TEST(GgufTokenizer, BadMetadata) {
     parts.insert(parts.begin(), "model.gguf");
     expect_bad_input([&] { Tokenizer::from_gguf(data); }, parts);
   };
-  expect([](auto& d) { d.model = "llama"; }, {"llama", "byte-level BPE"});
+  expect([](auto& d) { d.model = "rwkv"; }, {"rwkv", "byte-level BPE"});
   expect([](auto& d) { d.pre = "nonsense"; }, {"nonsense", "qwen2"});
   expect([](auto& d) { d.pre = ""; }, {"tokenizer.ggml.pre"});
   expect([](auto& d) { d.pre = "gpt-2 phi-2"; }, {"gpt-2 phi-2"});

@@ -1,4 +1,5 @@
-// Every fixture tokenizer against what Hugging Face's tokenizers says (tools/fixtures/make_tokenizers.py).
+// Every fixture tokenizer against what Hugging Face's tokenizers, and for SentencePiece's own files the
+// sentencepiece library, says (tools/fixtures/make_tokenizers.py).
 #include "tests/text/text_test.h"
 
 namespace ft {
@@ -21,7 +22,9 @@ TEST_P(Golden, EncodesAndDecodesAsHuggingFace) {
     const auto text = c.at("text").get<std::string>();
     const Ids ids = tokenizer->encode(text);
     EXPECT_EQ(ids, c.at("ids").get<Ids>()) << text;
-    EXPECT_EQ(tokenizer->encode(text, {.add_special = true}), c.at("special").get<Ids>()) << text;
+    if (c.contains("special")) {
+      EXPECT_EQ(tokenizer->encode(text, {.add_special = true}), c.at("special").get<Ids>()) << text;
+    }
     if (!c.at("decoded").is_null()) {
       EXPECT_EQ(tokenizer->decode(ids), c.at("decoded").get<std::string>());
     }
@@ -32,7 +35,7 @@ TEST_P(Golden, StreamingGivesTheSameTextInCompleteCharacters) {
   const auto tokenizer = Tokenizer::open(folder());
   for (const Json& c : cases()) {
     for (const bool skip_special : {false, true}) {
-      const Ids ids = c.at("special").get<Ids>();
+      const Ids ids = c.at(c.contains("special") ? "special" : "ids").get<Ids>();
       StreamDecoder stream(tokenizer, skip_special);
       std::string all;
       for (const int32_t id : ids) {
@@ -48,6 +51,10 @@ TEST_P(Golden, StreamingGivesTheSameTextInCompleteCharacters) {
 TEST_P(Golden, IsTheSameAfterBeingWrittenAndReadAgain) {
   const auto tokenizer = Tokenizer::open(folder());
   const ScratchFolder scratch;
+  if (tokenizer->kind() == "SentencePiece") {
+    EXPECT_THROW(tokenizer->write_tokenizer_json(scratch.path()), Error);
+    return;
+  }
   tokenizer->write_tokenizer_json(scratch.path());
   const auto again = Tokenizer::open(scratch.path());
   EXPECT_EQ(again->vocab_size(), tokenizer->vocab_size());
@@ -61,12 +68,15 @@ TEST_P(Golden, IsTheSameAfterBeingWrittenAndReadAgain) {
   for (const Json& c : cases()) {
     const auto text = c.at("text").get<std::string>();
     EXPECT_EQ(again->encode(text, {.add_special = true}), c.at("special").get<Ids>()) << text;
+    EXPECT_EQ(again->decode(c.at("ids").get<Ids>()), tokenizer->decode(c.at("ids").get<Ids>()));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                          ::testing::Values("gpt2", "gpt2-files", "qwen2", "llama3", "falcon", "bloom",
-                                           "smollm", "flags"),
+                                           "smollm", "flags", "llama", "gemma", "metaspace", "unknowns", "t5",
+                                           "albert", "unigram-bytes", "bert", "bert-txt", "bert-cased",
+                                           "spm-bpe", "spm-unigram", "chatglm", "ranks"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

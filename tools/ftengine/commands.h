@@ -10,6 +10,7 @@ namespace ft {
 
 void register_run(CLI::App& app);
 void register_generate(CLI::App& app);
+void register_tokenize(CLI::App& app);
 void register_merge(CLI::App& app);
 void register_inspect(CLI::App& app);
 void register_list(CLI::App& app);

@@ -33,6 +33,12 @@ bool describe_parts(const fs::path& path, Report& report) {
   return true;
 }
 
+bool is_tokenizer_file(const fs::path& path) {
+  const std::string name = path.filename().string(), end = path.extension().string();
+  return name == "tokenizer.json" || name == "vocab.json" || name == "merges.txt" || name == "vocab.txt" ||
+         end == ".model" || end == ".tiktoken";
+}
+
 /// True if the path holds an adapter.
 bool describe_path(const fs::path& path, Report& report) {
   std::error_code error;
@@ -42,11 +48,12 @@ bool describe_path(const fs::path& path, Report& report) {
       describe_gguf(path, report);
     else if (path.extension() == ".safetensors")
       describe_safetensors(path, report);
-    else if (path.filename() == "tokenizer.json")
+    else if (is_tokenizer_file(path))
       describe_tokenizer(path, report);
     else
       bad_input(
-          "{}: expected a .gguf or .safetensors file, or a folder with a model, an adapter or a checkpoint",
+          "{}: expected a .gguf, .safetensors or tokenizer file, or a folder with a model, an adapter or a "
+          "checkpoint",
           path.string());
     return false;
   }

@@ -144,10 +144,10 @@ void describe_tokenizer(const fs::path& path, Report& report) {
   if (!has_tokenizer(path)) return report.add("tokenizer", nullptr, "none");
   try {
     const auto t = open_tokenizer(path);
-    nlohmann::ordered_json value = {{"size", t->vocab_size()}};
+    nlohmann::ordered_json value = {{"size", t->vocab_size()}, {"kind", t->kind()}};
     const std::pair<const char*, std::optional<int32_t>> ids[] = {
         {"bos", t->bos_id()}, {"eos", t->eos_id()}, {"pad", t->pad_id()}};
-    std::string text = fmt::format("BPE, {} tokens", with_commas(t->vocab_size()));
+    std::string text = fmt::format("{}, {} tokens", t->kind(), with_commas(t->vocab_size()));
     for (const auto& [name, id] : ids) {
       value[fmt::format("{}_id", name)] = id ? nlohmann::ordered_json(*id) : nlohmann::ordered_json();
       text += special(*t, name, id);

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 done, 1 the run failed, 2 bad input, 130 interrupted after a clean checkpoint.");
   ft::register_run(app);
   ft::register_generate(app);
+  ft::register_tokenize(app);
   ft::register_merge(app);
   ft::register_inspect(app);
   ft::register_list(app);

@@ -14,9 +14,6 @@ namespace ft {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kTokenizerFiles[] = {
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "merges.txt",     "chat_template.jinja",   "tokenizer.model",         "chat_template.json"};
 constexpr const char* kOthers[] = {"config.json",
                                    "model.safetensors.index.json",
                                    "generation_config.json",
@@ -28,7 +25,7 @@ constexpr const char* kOthers[] = {"config.json",
 bool is_model_file(const fs::path& file) {
   const std::string name = file.filename().string();
   const auto is = [&](const char* known) { return name == known; };
-  return std::any_of(std::begin(kTokenizerFiles), std::end(kTokenizerFiles), is) ||
+  return std::any_of(tokenizer_file_names().begin(), tokenizer_file_names().end(), is) ||
          std::any_of(std::begin(kOthers), std::end(kOthers), is) ||
          (name.starts_with("model") && name.ends_with(".safetensors"));
 }
@@ -70,7 +67,7 @@ void write_tokenizer(const Companions& c) {
     if (c.tokenizer) c.tokenizer->write_tokenizer_json(c.out);
     return;
   }
-  for (const char* name : kTokenizerFiles)
+  for (const char* name : tokenizer_file_names())
     if (fs::exists(c.base / name)) write_text_file(c.out / name, read_text_file(c.base / name));
 }
 

@@ -10,6 +10,7 @@
 
 #include "adapters/stack.h"
 #include "engine/core/check.h"
+#include "engine/data/open_tokenizer.h"
 #include "engine/io/atomic_file.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/tensorboard.h"
@@ -25,8 +26,6 @@ constexpr const char* kFiles[] = {"metrics.jsonl",
                                   "model.safetensors",
                                   "config.json",
                                   "generation_config.json",
-                                  "tokenizer.json",
-                                  "tokenizer_config.json",
                                   "samples.jsonl",
                                   "report.html",
                                   "prompt_encoder.safetensors"};
@@ -48,8 +47,11 @@ std::vector<std::filesystem::path> of_a_run(const std::filesystem::path& path) {
       if (p != path && std::filesystem::exists(p, error)) all.push_back(std::move(p));
   } catch (const InputError&) {  // a damaged list: what it named stays
   }
-  for (const char* name : kFiles)
+  const auto add = [&](const char* name) {
     if (std::filesystem::exists(path / name, error)) all.push_back(path / name);
+  };
+  for (const char* name : kFiles) add(name);
+  for (const char* name : tokenizer_file_names()) add(name);
   for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
     if (is_event_file(it->path())) all.push_back(it->path());
   return all;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/config/json.h"
+#include "engine/data/open_tokenizer.h"
 #include "engine/io/text_file.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/plan.h"
@@ -51,9 +52,11 @@ void save_companions(const RunSubject& r, const Tokenizer* tokenizer, const fs::
   const ModelSection& model = r.experiment.model;
   if (tokenizer && model.is_gguf()) tokenizer->write_tokenizer_json(folder);
   if (model.is_gguf()) return;
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
-                           "merges.txt", "chat_template.jinja", "generation_config.json"})
+  const auto copy = [&](const char* name) {
     if (fs::exists(model.path / name)) write_text_file(folder / name, read_text_file(model.path / name));
+  };
+  for (const char* name : tokenizer_file_names()) copy(name);
+  copy("generation_config.json");
 }
 
 void check_disk(const RunSubject& r, const fs::path& checkpoint, bool overwrite) {
