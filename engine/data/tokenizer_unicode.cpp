@@ -11,24 +11,15 @@
 namespace ft {
 namespace {
 
-/// Characters that no normal form changes and that compose with nothing, so that a text of them alone is left
-/// as it is. Not complete: it is there for speed, and covers ASCII and Chinese.
-bool is_inert(char32_t c) {
-  return c < 0xA0 || (c >= 0x4E00 && c <= 0x9FFF) || c == 0x3001 || c == 0x3002 ||
-         (c >= 0x3008 && c <= 0x3011);
-}
-
-bool is_inert(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    if (static_cast<uint8_t>(text[at]) < 0x80) {
-      ++at;
-      continue;
-    }
-    const Utf8Unit unit = next_utf8(text.substr(at));
-    if (!is_inert(unit.code)) return false;
-    at += unit.bytes;
+/// Starters that the form leaves as they are and that compose with nothing before them. Not complete: it is
+/// there for speed, and covers ASCII, Chinese and, where only canonical equivalents count, their punctuation.
+bool is_inert(char32_t c, bool canonical) {
+  if (c < 0xA0 || (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3008 && c <= 0x3011) || c == 0x3001 ||
+      c == 0x3002) {
+    return true;
   }
-  return true;
+  return canonical &&
+         ((c >= 0x2010 && c <= 0x2027) || (c >= 0x2030 && c <= 0x205E) || (c >= 0xFF01 && c <= 0xFFEE));
 }
 
 int options_of(UnicodeForm form) {
@@ -45,14 +36,7 @@ int options_of(UnicodeForm form) {
   return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
 }
 
-utf8proc_category_t category(char32_t code) {
-  return utf8proc_category(static_cast<utf8proc_int32_t>(code));
-}
-
-}  // namespace
-
-bool append_normal_form(std::string_view text, UnicodeForm form, std::string& out) {
-  if (is_inert(text)) return false;
+void append_form(std::string_view text, UnicodeForm form, std::string& out) {
   utf8proc_uint8_t* mapped = nullptr;
   const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
                                  static_cast<utf8proc_ssize_t>(text.size()), &mapped,
@@ -60,6 +44,38 @@ bool append_normal_form(std::string_view text, UnicodeForm form, std::string& ou
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
   if (size < 0) fail("[normalize] {}", utf8proc_errmsg(size));
   out.append(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
+}
+
+utf8proc_category_t category(char32_t code) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(code));
+}
+
+}  // namespace
+
+bool append_normal_form(std::string_view text, UnicodeForm form, std::string& out) {
+  const bool canonical = form == UnicodeForm::nfc || form == UnicodeForm::nfd;
+  size_t kept = 0;      // text[0, kept) has been appended
+  size_t previous = 0;  // where the character before text[at] begins
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Unit unit = next_utf8(text.substr(at));
+    if (is_inert(unit.code, canonical)) {
+      previous = at;
+      at += unit.bytes;
+      continue;
+    }
+    // What may change goes on to the next inert character, and begins with the one that marks may join.
+    size_t end = at + unit.bytes;
+    while (end < text.size()) {
+      const Utf8Unit next = next_utf8(text.substr(end));
+      if (is_inert(next.code, canonical)) break;
+      end += next.bytes;
+    }
+    out.append(text, kept, previous - kept);
+    append_form(text.substr(previous, end - previous), form, out);
+    kept = previous = at = end;
+  }
+  if (kept == 0) return false;
+  out.append(text, kept);
   return true;
 }
 

@@ -8,8 +8,8 @@ namespace ft {
 
 enum class UnicodeForm { nfc, nfd, nfkc, nfkd };
 
-/// Appends the form of well-formed `text` and returns true; false where the text is in that form already (or
-/// nearly all of it is known to be: then the answer may be true all the same).
+/// Appends the form of well-formed `text` and returns true; or returns false for a text that is plainly in
+/// that form already.
 bool append_normal_form(std::string_view text, UnicodeForm form, std::string& out);
 
 /// The lower case of one character, which for U+0130 is two: `more` is the second, else 0.
