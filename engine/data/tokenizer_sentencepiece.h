@@ -23,7 +23,8 @@ struct SentencePieceFile {
     int type = normal;
   };
   std::vector<Piece> pieces;
-  bool add_dummy_prefix = true, remove_extra_whitespaces = true;
+  bool bpe = false;  // merges pairs; else unigram (or words, or characters)
+  bool add_dummy_prefix = true, remove_extra_whitespaces = true, whitespace_as_suffix = false;
 };
 
 /// Reads the protocol buffer `ModelProto`. Throws InputError, opened by `source`, for anything that is not

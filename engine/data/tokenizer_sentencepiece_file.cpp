@@ -1,7 +1,8 @@
 // The protocol buffer of a SentencePiece model, as far as it has to be known to be trusted.
 //
 //   ModelProto: 1 pieces*, 2 trainer_spec, 3 normalizer_spec, 4 self_test_data, 5 denormalizer_spec
-//   piece: 1 string, 2 float score, 3 type;  normalizer_spec: 2 precompiled_charsmap, 3 add_dummy_prefix,
+//   piece: 1 string, 2 float score, 3 type;  trainer_spec: 3 model_type, 24 treat_whitespace_as_suffix
+//    normalizer_spec: 2 precompiled_charsmap, 3 add_dummy_prefix,
 //   4 remove_extra_whitespaces
 // Source: sentencepiece_model.proto.
 #include <cmath>
@@ -120,6 +121,14 @@ void read_normalizer(std::string_view bytes, const std::string& source, Sentence
   }
 }
 
+void read_trainer(std::string_view bytes, const std::string& source, SentencePieceFile& file) {
+  ProtoReader field(bytes, source);
+  while (field.next()) {
+    if (field.number == 3) file.bpe = field.integer() == 2;
+    if (field.number == 24) file.whitespace_as_suffix = field.integer() != 0;
+  }
+}
+
 }  // namespace
 
 SentencePieceFile read_sentencepiece(std::string_view bytes, const std::string& source) {
@@ -132,6 +141,7 @@ SentencePieceFile read_sentencepiece(std::string_view bytes, const std::string& 
       file.pieces.push_back(read_piece(field.bytes(), file.pieces.size(), source));
       unknowns += file.pieces.back().type == SentencePieceFile::unknown;
     }
+    if (field.number == 2) read_trainer(field.bytes(), source, file);
     if (field.number == 3) read_normalizer(field.bytes(), source, file);
     if (field.number == 5) read_normalizer(field.bytes(), source, ignored);
   }

@@ -83,6 +83,23 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                            return name;
                          });
 
+// Long texts are cut on their way to the sentencepiece library, wherever that changes nothing.
+TEST(Tokenizer, ALongTextIsItsWordsForSentencePiece) {
+  const auto tokenizer = Tokenizer::open(data_folder() / "spm-bpe");
+  const Ids word = tokenizer->encode("the lamp's  there"), trailing = tokenizer->encode("x ");
+  std::string text;
+  Ids wanted;
+  for (int i = 0; i < 200; ++i) {
+    text += (i == 0 ? "" : " ") + std::string("the lamp's  there");
+    wanted.insert(wanted.end(), word.begin(), word.end());
+  }
+  EXPECT_EQ(tokenizer->encode(text), wanted);
+  EXPECT_EQ(tokenizer->decode(wanted), text);
+  wanted.insert(wanted.end(), trailing.begin(), trailing.end());
+  EXPECT_EQ(tokenizer->encode(text + " x "), wanted);
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode(std::string(1000, ' '))), std::string(1000, ' '));
+}
+
 TEST(Tokenizer, SpecialTokensInTextAreTextWhenTheyAreNotToBeParsed) {
   const auto tokenizer = Tokenizer::open(data_folder() / "qwen2");
   const std::string text = "a<|im_end|>b";
