@@ -1,0 +1,360 @@
+#include "engine/data/jinja_parser.h"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/data/jinja_run.h"
+#include "engine/io/printable.h"
+
+namespace ft::jinja {
+namespace {
+
+using Kind = Token::Kind;
+
+constexpr int kMaxNesting = 100;  // of brackets: each costs a dozen frames of this parser
+
+// From the loosest to the tightest; each level associates to the left.
+constexpr int kLevels = 4;
+constexpr std::array<std::array<std::string_view, 4>, kLevels> kBinary = {{
+    {"+", "-", "", ""},
+    {"~", "", "", ""},
+    {"*", "/", "//", "%"},
+    {"**", "", "", ""},
+}};
+
+}  // namespace
+
+std::string ExpressionParser::described() const {
+  switch (now().kind) {
+    case Kind::close_block:
+      return "the end of the block";
+    case Kind::close_output:
+      return "the end of the output";
+    case Kind::end:
+      return "the end of the template";
+    case Kind::text:
+      return "a text";
+    default:
+      return "'" + printable(now().content, 40) + "'";
+  }
+}
+
+void ExpressionParser::need_op(std::string_view op) {
+  if (!take_op(op)) fail("expected '{}', got {}", op, described());
+}
+
+std::string ExpressionParser::need_name() {
+  if (!is(Kind::name)) fail("expected a name, got {}", described());
+  return take().content;
+}
+
+ExprPtr ExpressionParser::make(Expr::Kind kind, int line, std::string text) {
+  auto e = std::make_unique<Expr>();
+  e->kind = kind;
+  e->line = line;
+  e->text = std::move(text);
+  return e;
+}
+
+void ExpressionParser::check_depth(const Expr& e) const {
+  if (e.depth > kMaxNodeDepth) fail("the expression is too long or nests too deeply");
+}
+
+void ExpressionParser::adopt(Expr& parent, ExprPtr kid) {
+  if (kid) parent.depth = std::max(parent.depth, kid->depth + 1);
+  check_depth(parent);
+  parent.kids.push_back(std::move(kid));
+}
+
+ExprPtr ExpressionParser::expression(bool with_choice) {
+  if (++depth_ > kMaxNesting) fail("the expression nests too deeply");
+  ExprPtr value = disjunction();
+  while (with_choice && is_word("if")) {
+    ExprPtr choice = make(Expr::Kind::choice, take().line);
+    adopt(*choice, std::move(value));
+    adopt(*choice, disjunction());
+    adopt(*choice, take_word("else") ? expression() : nullptr);
+    value = std::move(choice);
+  }
+  --depth_;
+  return value;
+}
+
+ExprPtr ExpressionParser::tuple_or_expression(bool with_choice) {
+  ExprPtr first = expression(with_choice);
+  if (!is_op(",")) return first;
+  ExprPtr tuple = make(Expr::Kind::tuple, first->line);
+  adopt(*tuple, std::move(first));
+  while (take_op(",")) {
+    if (is(Kind::close_block) || is(Kind::close_output) || is_op(")") || is_op("=") || is_word("in")) break;
+    adopt(*tuple, expression(with_choice));
+  }
+  return tuple;
+}
+
+ExprPtr ExpressionParser::disjunction() {
+  ExprPtr left = conjunction();
+  while (is_word("or")) {
+    ExprPtr both = make(Expr::Kind::binary, take().line, "or");
+    adopt(*both, std::move(left));
+    adopt(*both, conjunction());
+    left = std::move(both);
+  }
+  return left;
+}
+
+ExprPtr ExpressionParser::conjunction() {
+  ExprPtr left = negation();
+  while (is_word("and")) {
+    ExprPtr both = make(Expr::Kind::binary, take().line, "and");
+    adopt(*both, std::move(left));
+    adopt(*both, negation());
+    left = std::move(both);
+  }
+  return left;
+}
+
+ExprPtr ExpressionParser::negation() {
+  int line = now().line, nots = 0;
+  while (take_word("not"))
+    if (++nots > kMaxNesting) fail("the expression nests too deeply");
+  ExprPtr value = comparison();
+  for (; nots > 0; --nots) {
+    ExprPtr inner = std::move(value);
+    value = make(Expr::Kind::unary, line, "not");
+    adopt(*value, std::move(inner));
+  }
+  return value;
+}
+
+ExprPtr ExpressionParser::comparison() {
+  ExprPtr first = binary(0);
+  ExprPtr chain;
+  while (true) {
+    std::string op;
+    if (is_op("==") || is_op("!=") || is_op("<") || is_op("<=") || is_op(">") || is_op(">=") ||
+        is_word("in")) {
+      op = now().content;
+    } else if (is_word("not") && ahead(1).kind == Kind::name && ahead(1).content == "in") {
+      take();
+      op = "not in";
+    } else {
+      break;
+    }
+    const int line = take().line;
+    if (!chain) {
+      chain = make(Expr::Kind::compare, line);
+      adopt(*chain, std::move(first));
+    }
+    chain->ops.push_back(std::move(op));
+    adopt(*chain, binary(0));
+  }
+  return chain ? std::move(chain) : std::move(first);
+}
+
+ExprPtr ExpressionParser::binary(int level) {
+  if (level == kLevels) return unary(true);
+  ExprPtr left = binary(level + 1);
+  const auto& ops = kBinary[static_cast<size_t>(level)];
+  while (is(Kind::op) && std::find(ops.begin(), ops.end(), now().content) != ops.end()) {
+    const Token op = take();
+    ExprPtr both = make(Expr::Kind::binary, op.line, op.content);
+    adopt(*both, std::move(left));
+    adopt(*both, binary(level + 1));
+    left = std::move(both);
+  }
+  return left;
+}
+
+ExprPtr ExpressionParser::unary(bool with_filters) {
+  ExprPtr value;
+  if (is_op("-") || is_op("+")) {
+    if (++depth_ > kMaxNesting) fail("the expression nests too deeply");
+    const Token sign = take();
+    value = make(Expr::Kind::unary, sign.line, sign.content);
+    adopt(*value, unary(false));
+    --depth_;
+  } else {
+    value = primary();
+  }
+  value = postfix(std::move(value));
+  return with_filters ? filters(std::move(value), false) : std::move(value);
+}
+
+ExprPtr ExpressionParser::primary() {
+  const Token token = now();
+  ExprPtr e = make(Expr::Kind::literal, token.line);
+  switch (token.kind) {
+    case Kind::text: {
+      std::string text;
+      while (is(Kind::text)) text += take().content;
+      e->value = Value(std::move(text));
+      return e;
+    }
+    case Kind::integer:
+      take();
+      e->value = token.whole;
+      return e;
+    case Kind::real:
+      take();
+      e->value = token.number;
+      return e;
+    case Kind::name:
+      take();
+      if (token.content == "true" || token.content == "True") {
+        e->value = true;
+      } else if (token.content == "false" || token.content == "False") {
+        e->value = false;
+      } else if (token.content == "none" || token.content == "None") {
+        e->value = None{};
+      } else {
+        e->kind = Expr::Kind::name;
+        e->text = token.content;
+      }
+      return e;
+    case Kind::op:
+      break;
+    default:
+      fail("expected an expression, got {}", described());
+  }
+  if (is_op("{")) return map();
+  if (take_op("(")) {
+    if (take_op(")")) return make(Expr::Kind::tuple, token.line);
+    e = tuple_or_expression();
+    need_op(")");
+    return e;
+  }
+  if (!take_op("[")) fail("expected an expression, got {}", described());
+  e->kind = Expr::Kind::list;
+  while (!take_op("]")) {
+    if (!e->kids.empty()) need_op(",");
+    if (take_op("]")) break;
+    adopt(*e, expression());
+  }
+  return e;
+}
+
+ExprPtr ExpressionParser::map() {
+  ExprPtr e = make(Expr::Kind::map, take().line);
+  while (!take_op("}")) {
+    if (!e->kids.empty()) need_op(",");
+    if (take_op("}")) break;
+    adopt(*e, expression());
+    need_op(":");
+    adopt(*e, expression());
+  }
+  return e;
+}
+
+ExprPtr ExpressionParser::postfix(ExprPtr value) {
+  while (true) {
+    const int line = now().line;
+    if (take_op(".")) {
+      ExprPtr e;
+      if (is(Kind::integer)) {
+        e = make(Expr::Kind::item, line);
+        adopt(*e, std::move(value));
+        ExprPtr index = make(Expr::Kind::literal, line);
+        index->value = take().whole;
+        adopt(*e, std::move(index));
+      } else {
+        e = make(Expr::Kind::attribute, line, need_name());
+        adopt(*e, std::move(value));
+      }
+      value = std::move(e);
+    } else if (take_op("[")) {
+      value = subscript(std::move(value));
+    } else if (take_op("(")) {
+      ExprPtr e = make(Expr::Kind::call, line);
+      adopt(*e, std::move(value));
+      arguments(*e);
+      value = std::move(e);
+    } else {
+      return value;
+    }
+  }
+}
+
+ExprPtr ExpressionParser::subscript(ExprPtr value) {
+  ExprPtr e = make(Expr::Kind::item, now().line);
+  adopt(*e, std::move(value));
+  const auto bound = [&]() { return is_op(":") || is_op("]") ? nullptr : expression(); };
+  ExprPtr first = bound();
+  if (first && is_op(",")) fail("an index of several parts is not supported");
+  if (!is_op(":")) {
+    if (!first) fail("expected an index, got ']'");
+    adopt(*e, std::move(first));
+  } else {
+    e->kind = Expr::Kind::slice;
+    adopt(*e, std::move(first));
+    for (int i = 0; i < 2; ++i) adopt(*e, take_op(":") ? bound() : nullptr);
+  }
+  need_op("]");
+  return e;
+}
+
+void ExpressionParser::arguments(Expr& call) {
+  bool first = true;
+  while (!take_op(")")) {
+    if (!first) need_op(",");
+    first = false;
+    if (take_op(")")) break;
+    if (is_op("*") || is_op("**")) fail("arguments that are unpacked ({}) are not supported", now().content);
+    if (is(Kind::name) && ahead(1).kind == Kind::op && ahead(1).content == "=") {
+      std::string name = take().content;
+      take();
+      ExprPtr value = expression();
+      call.depth = std::max(call.depth, value->depth + 1);
+      check_depth(call);
+      call.named.emplace_back(std::move(name), std::move(value));
+    } else {
+      if (!call.named.empty()) fail("an argument without a name stands behind one with a name");
+      adopt(call, expression());
+    }
+  }
+}
+
+ExprPtr ExpressionParser::filters(ExprPtr value, bool named) {
+  while (true) {
+    if (named || take_op("|")) {
+      named = false;
+      const int line = now().line;
+      std::string name = need_name();
+      while (take_op(".")) name += "." + need_name();
+      if (!is_filter(name)) fail("the filter '{}' is not supported", printable(name, 60));
+      ExprPtr e = make(Expr::Kind::filter, line, std::move(name));
+      adopt(*e, std::move(value));
+      if (take_op("(")) arguments(*e);
+      value = std::move(e);
+    } else if (take_word("is")) {
+      value = test(std::move(value));
+    } else if (is_op("(")) {
+      value = postfix(std::move(value));
+    } else {
+      return value;
+    }
+  }
+}
+
+ExprPtr ExpressionParser::test(ExprPtr value) {
+  const int line = now().line;
+  const bool negated = take_word("not");
+  std::string name = need_name();
+  if (!is_test(name)) fail("the test '{}' is not supported", printable(name, 60));
+  ExprPtr e = make(Expr::Kind::test, line, std::move(name));
+  adopt(*e, std::move(value));
+  const bool operand =
+      is(Kind::name) || is(Kind::text) || is(Kind::integer) || is(Kind::real) || is_op("[") || is_op("{");
+  if (take_op("(")) {
+    arguments(*e);
+  } else if (operand && !is_word("else") && !is_word("or") && !is_word("and") && !is_word("if") &&
+             !is_word("is")) {
+    adopt(*e, postfix(primary()));
+  }
+  if (!negated) return e;
+  ExprPtr n = make(Expr::Kind::unary, line, "not");
+  adopt(*n, std::move(e));
+  return n;
+}
+
+}  // namespace ft::jinja
