@@ -149,7 +149,32 @@ TEST(Template, Inline) {
   expect_bad_input([&] { Template::make(InlineTemplate{"{input}", ""}, tokenizer); }, {"{instruction}"});
 }
 
-TEST(Template, TheTokenizersOwnChatMlIsRecognised) {
+/// A chat template beside its tokenizer; qwen2 has <|im_start|> and <|im_end|> (its eos).
+std::shared_ptr<const Template> jinja(const std::string& source) {
+  return Template::make("tokenizer", with_chat_template(source));
+}
+
+Ids learnt(const Rendered& r, int from = 0) {
+  Ids ids;
+  for (size_t i = static_cast<size_t>(from); i < r.ids.size(); ++i)
+    if (r.target[i]) ids.push_back(r.ids[i]);
+  return ids;
+}
+
+const Conversation kTurns = {
+    {"system", "Be brief."}, {"user", "one"}, {"assistant", "eins"}, {"user", "two"}, {"assistant", "zwei"}};
+
+constexpr const char* kChatMl =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+/// Qwen3's habit: reasoning stands before the last answer only.
+constexpr const char* kThinking =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+    "{% if m.role == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    "{{ m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+TEST(Template, TheTokenizersOwnIsRendered) {
   const auto tokenizer = fixture("qwen2");
   EXPECT_EQ(default_template(*tokenizer), "tokenizer");
   const auto tmpl = Template::make("tokenizer", tokenizer);
@@ -158,36 +183,111 @@ TEST(Template, TheTokenizersOwnChatMlIsRecognised) {
             "lamp?<|im_end|>\n"
             "<|im_start|>assistant\n");
   EXPECT_TRUE(tmpl->prompt_text(kFull).starts_with("<|im_start|>system\nBe brief.<|im_end|>\n"));
+  expect_bad_input([&] { jinja("{{ x|nofilter }}"); }, {"chat_template", ":1:", "nofilter"});
 }
 
-TEST(Template, OneCharacterMoreOrLessIsNotRecognised) {
-  const std::string jinja = fixture("qwen2")->chat_template();
-  EXPECT_NO_THROW(Template::make("tokenizer", with_chat_template(jinja)));
-  EXPECT_NO_THROW(Template::make("tokenizer", with_chat_template(jinja + "\n")));
-  for (size_t at = 0; at < jinja.size(); at += 7) {
-    std::string changed = jinja;
-    changed[at] = changed[at] == 'q' ? 'r' : 'q';
-    const auto known = recognize_chat_template(changed);
-    // Inside the default system message a change is a change of that message.
-    if (known) {
-      EXPECT_NE(known->prompt(kPlain).find('q'), std::string::npos) << changed;
+// The same conversation through the named ChatML and through a Jinja template that is ChatML.
+TEST(Template, ConversationsLearnEveryAnswerWithItsEnd) {
+  const auto tokenizer = fixture("qwen2");
+  const auto named = Template::make("chatml", tokenizer), own = jinja(kChatMl);
+  const auto rows = own->render(kTurns);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].ids, named->render(kTurns).at(0).ids);
+  EXPECT_EQ(rows[0].target, named->render(kTurns).at(0).target);
+  EXPECT_EQ(tokenizer->decode(learnt(rows[0]), false), "eins<|im_end|>zwei<|im_end|>");
+  EXPECT_EQ(tokenizer->decode(learnt(rows[0], rows[0].last_answer), false), "zwei<|im_end|>");
+  EXPECT_EQ(rows[0].role[static_cast<size_t>(rows[0].last_answer)], TokenRole::answer);
+  EXPECT_EQ(rows[0].role.back(), TokenRole::filler);
+}
+
+// must-not-happen 5: a mask that is all zero or all one with a stock chat template.
+TEST(Template, MustNotHappen5MasksComeFromRenderingTurnByTurn) {
+  for (const char* source : {kChatMl, kThinking})
+    for (const Rendered& r : jinja(source)->render(kTurns)) {
+      const auto targets = std::accumulate(r.target.begin(), r.target.end(), 0);
+      EXPECT_GT(targets, 0);
+      EXPECT_LT(targets, static_cast<int>(r.ids.size()));
+      EXPECT_EQ(r.target[0], 0);
     }
-  }
-  expect_bad_input([&] { Template::make("tokenizer", with_chat_template("{{ messages }}")); },
-                   {"needs Jinja", "human_assistant | chatml | alpaca | zh_instruct"});
 }
 
-TEST(Template, ReasoningBlockOfQwen3) {
-  const auto layout = chatml_layout("", true);
-  const auto completion = [&](const char* output) {
-    return layout.completion({.system = "", .instruction = "q", .input = "", .output = output});
+TEST(Template, AnswersBehindARewrittenPastAreRowsOfTheirOwn) {
+  const auto tmpl = jinja(kThinking);
+  const auto rows = tmpl->render(kTurns);
+  ASSERT_EQ(rows.size(), 2u);
+  const Tokenizer& t = tmpl->tokenizer();
+  EXPECT_EQ(t.decode(learnt(rows[0]), false), "<think>\n\n</think>\n\neins<|im_end|>");
+  EXPECT_EQ(t.decode(learnt(rows[1]), false), "<think>\n\n</think>\n\nzwei<|im_end|>");
+  EXPECT_NE(t.decode(rows[1].ids, false).find("assistant\neins<|im_end|>"), std::string::npos);
+}
+
+// must-not-happen 6: what generation is given is what was trained on, at every turn.
+TEST(Template, MustNotHappen6TrainingIdsAreGenerationIds) {
+  const auto tokenizer = fixture("qwen2");
+  for (const auto& tmpl : {Template::make("chatml", tokenizer), Template::make("human_assistant", tokenizer),
+                           Template::make("alpaca", tokenizer), jinja(kChatMl), jinja(kThinking)}) {
+    const Rendered last = tmpl->render(kTurns).back();
+    const Conversation asked(kTurns.begin(), kTurns.end() - 1);
+    EXPECT_EQ(tmpl->render_prompt(asked), Ids(last.ids.begin(), last.ids.begin() + last.last_answer))
+        << tmpl->name();
+    const Rendered first = tmpl->render(kTurns).front();
+    const Conversation start(kTurns.begin(), kTurns.begin() + 2);
+    EXPECT_EQ(tmpl->render_prompt(start), Ids(first.ids.begin(), first.ids.begin() + first.prompt_length))
+        << tmpl->name();
+    EXPECT_EQ(tmpl->golden_prompt_ids(), tmpl->golden_prompt_ids());
+  }
+  EXPECT_NE(jinja(kChatMl)->golden_prompt_ids(), Template::make("alpaca", tokenizer)->golden_prompt_ids());
+}
+
+// must-not-happen 7.
+TEST(Template, MustNotHappen7BosOfAJinjaTemplateStandsThereOnce) {
+  const auto llama = [](const std::string& source) {
+    const ScratchFolder scratch;
+    for (const char* file : {"tokenizer.json", "tokenizer_config.json"})
+      scratch.write(file, read_text_file(data_folder() / "llama3" / file));
+    scratch.write("chat_template.jinja", source);
+    return Template::make("tokenizer", Tokenizer::open(scratch.path()));
   };
-  EXPECT_EQ(completion("\nfine"), "<think>\n\n</think>\n\nfine");
-  EXPECT_EQ(completion("<think>\nwhy\n</think>\n\nfine"), "<think>\nwhy\n</think>\n\nfine");
-  EXPECT_EQ(
-      layout.completion(
-          {.system = "", .instruction = "<tool_response>1</tool_response>", .input = "", .output = "fine"}),
-      "fine");
+  const std::string turns = "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}";
+  for (const std::string& source : {"{{ bos_token }}" + turns, turns}) {
+    const auto tmpl = llama(source);
+    const int32_t bos = *tmpl->tokenizer().bos_id();
+    const auto ids = tmpl->render(kTurns).at(0).ids;
+    EXPECT_EQ(ids[0], bos);
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), bos), 1);
+  }
+  expect_bad_input([&] { llama("{{ bos_token + bos_token }}" + turns); }, {"more than once"});
+}
+
+TEST(Template, WhatATemplateRefusesIsTheRowsFault) {
+  const auto strict = jinja(std::string("{% if messages[0].role == 'system' %}"
+                                        "{{ raise_exception('System role not supported') }}{% endif %}") +
+                            kChatMl);
+  expect_bad_input([&] { strict->render(kTurns); }, {"System role not supported"});
+  const auto other = jinja(
+      "{% for m in messages %}{{ '<|im_start|>' + m.content + '<|im_end|>' }}{% endfor %}"
+      "{% if add_generation_prompt %}{{ '<|im_start|>assistant <think>' }}{% endif %}");
+  expect_bad_input([&] { other->render(kTurns); }, {"generation prompt", "another template"});
+  const auto named = Template::make("alpaca", fixture("qwen2"));
+  expect_bad_input([&] { named->render(Conversation{{"user", "a"}, {"tool", "b"}}); }, {"message 2", "tool"});
+  expect_bad_input([&] { named->render(Conversation{{"assistant", "a"}}); }, {"message 1", "assistant"});
+}
+
+TEST(Template, MixturesDrawByKeyAndStopAtAnyEnd) {
+  const auto tokenizer = fixture("qwen2");
+  const InlineTemplate other{.prompt = "{instruction}", .completion_suffix = "<|endoftext|>"};
+  const auto mixed =
+      Template::mixture({Template::make("chatml", tokenizer), Template::make(other, tokenizer)});
+  EXPECT_EQ(mixed->name(), "chatml | inline");
+  EXPECT_EQ(mixed->stop_ids().size(), 2u);
+  int first = 0;
+  for (uint64_t key = 0; key < 1000; ++key) {
+    first += mixed->drawn(key).name() == "chatml";
+    EXPECT_EQ(&mixed->drawn(key), &mixed->drawn(key));
+  }
+  EXPECT_GT(first, 400);
+  EXPECT_LT(first, 600);
+  EXPECT_EQ(mixed->render_prompt(kPlain), Template::make("chatml", tokenizer)->render_prompt(kPlain));
 }
 
 TEST(Template, WhatDoesNotFitIsRefused) {
