@@ -103,7 +103,7 @@ Outcome run(const std::filesystem::path& folder, const std::string& device, DTyp
   }
   DatasetOptions options;
   options.vocab = loaded.model->facts().vocab;
-  const Dataset rows = load_dataset(e.data.train, options);
+  const Dataset rows = load_dataset(e.data.train.at(0), options);
   TrainJob job{.experiment = e,
                .resolved = to_resolved(e),
                .model = *loaded.model,

@@ -32,6 +32,8 @@ void describe(S& s, Visitor&& visit) {
   visit("path", s.path, NumberRange{}, "the file");
   visit("format", s.format, NumberRange{},
         "alpaca | chat | prompt_completion | text | classification | tokenized");
+  visit("columns", s.columns, NumberRange{}, "fields that the file calls otherwise: {prompt: question}");
+  visit("weight", s.weight, positive(), "of train: times that each row is seen in an epoch");
 }
 
 template <SectionOf<DataSection> S, class Visitor>
@@ -39,13 +41,19 @@ void describe(S& s, Visitor&& visit) {
   visit("eval_fraction", s.eval_fraction, probability(),
         "share of the training rows held out, instead of eval");
   visit("template", s.prompt_template, NumberRange{},
-        "a template's name, tokenizer, or an inline mapping; default: tokenizer where it has one, else "
-        "human_assistant");
-  visit("train_on", s.train_on, NumberRange{}, "completion | all");
+        "a template's name, tokenizer, an inline mapping, or a list of which each row draws one; default: "
+        "tokenizer where it has one, else human_assistant");
+  visit("train_on", s.train_on, NumberRange{}, "completion (every answer) | last (answer) | all (the text)");
   visit("max_length", s.max_length, at_least(1),
         "tokens of a sample, virtual ones not counted; default: what the model takes");
   visit("truncation", s.truncation, NumberRange{}, "of longer samples: keep_start | keep_end | drop | error");
+  visit("block_size", s.block_size, at_least(2),
+        "of format text: tokens of a row; default: max_length, at most 1024");
   visit("shuffle", s.shuffle, NumberRange{}, "a new order every epoch");
+  visit("group_by_length", s.group_by_length, NumberRange{}, "rows of a step are of similar length");
+  visit(
+      "cache_dir", s.cache_dir, NumberRange{},
+      "folder for tokenised rows; default: .ftengine-cache beside output_dir, for files of 64 MiB and more");
   visit("on_bad_row", s.on_bad_row, NumberRange{}, "error | skip");
 }
 

@@ -40,8 +40,25 @@ DataSet read_set(const ConfigNode& node, const std::string& name, const LoadOpti
   fields.finish();
   fields.require("path", "name the data file");
   fields.require("format", "alpaca, chat, prompt_completion, text, classification or tokenized");
+  for (const auto& [ours, theirs] : set.columns)
+    if (ours.empty() || theirs.empty()) fields.fail("columns", "a name is empty; write {prompt: question}");
   if (options.check_files) check_file(fields, set.path);
   return set;
+}
+
+/// One set, or a list of them.
+std::vector<DataSet> read_train(const ConfigNode& node, const LoadOptions& options) {
+  if (!node.is_list()) return {read_set(node, "data.train", options)};
+  std::vector<DataSet> sets;
+  for (size_t i = 0; i < node.size(); ++i)
+    sets.push_back(read_set(node[i], fmt::format("data.train[{}]", i), options));
+  if (sets.empty()) bad_value(node, "data.train", "at least one {path: FILE, format: NAME}");
+  return sets;
+}
+
+/// A template's name or an inline mapping.
+bool is_template(const ConfigNode& node) {
+  return node.is_map() || (node.is_string() && !node.string().empty());
 }
 
 /// A name becomes part of metric names and of file names.
@@ -124,14 +141,17 @@ DataSection read_data(const ConfigNode& node, const LoadOptions& options) {
                               {"chat_template", "template"}});
   fields.finish(other_section);
   fields.require("train", "write train: {path: FILE, format: alpaca}");
-  data.train = read_set(*train, "data.train", options);
+  data.train = read_train(*train, options);
   if (fields.has("eval")) data.eval = read_eval(*eval, options);
+  for (const NamedDataSet& e : data.eval)
+    if (e.set.weight != 1) bad_value(*eval, "data.eval", "sets without a weight: each row is evaluated once");
   if (!data.eval.empty() && data.eval_fraction > 0) {
     fields.fail("eval_fraction", "given beside eval; keep one of them");
   }
   const ConfigNode& form = data.prompt_template;
-  if (!form.is_null() && !form.is_map() && !(form.is_string() && !form.string().empty())) {
-    bad_value(form, "data.template", "a template's name, 'tokenizer' or an inline mapping");
+  const bool mixture = form.is_list() && form.size() > 0 && std::ranges::all_of(form.items(), is_template);
+  if (!form.is_null() && !mixture && !is_template(form)) {
+    bad_value(form, "data.template", "a template's name, 'tokenizer', an inline mapping or a list of these");
   }
   return data;
 }

@@ -22,6 +22,13 @@ ConfigNode table(const Section& section) {
   return node;
 }
 
+ConfigNode train_sets(const std::vector<DataSet>& sets) {
+  if (sets.size() == 1) return table(sets[0]);
+  ConfigNode node = ConfigNode::list();
+  for (const DataSet& set : sets) node.append(table(set));
+  return node;
+}
+
 ConfigNode eval_sets(const std::vector<NamedDataSet>& sets) {
   if (sets.empty()) return {};
   if (sets.size() == 1 && sets[0].name.empty()) return table(sets[0].set);
@@ -58,7 +65,7 @@ ConfigNode to_resolved(const Experiment& experiment) {
   root.set("adapter", adapters.size() == 1 ? adapters[0] : ConfigNode::list(adapters));
   root.set("trainable", write(experiment.trainable));
   ConfigNode& data = root.set("data", ConfigNode::map());
-  data.set("train", table(experiment.data.train));
+  data.set("train", train_sets(experiment.data.train));
   data.set("eval", eval_sets(experiment.data.eval));
   write_table(experiment.data, data);
   root.set("training", table(experiment.training));
@@ -71,7 +78,7 @@ std::string defaults_text() {
   std::string out;
   append_defaults(out, "model", ModelSection{});
   out += "data:\n";
-  append_row(out, "train", "(required)", "{path: FILE, format: NAME}");
+  append_row(out, "train", "(required)", "{path: FILE, format: NAME}, or a list of them with weight: N");
   append_row(out, "eval", "-", "the same, or names of such sets");
   append_defaults(out, "", DataSection{});
   append_defaults(out, "training", TrainingSection{});

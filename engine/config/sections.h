@@ -55,9 +55,10 @@ constexpr std::array<EnumName<DataFormat>, 6> enum_names(DataFormat) {
            {DataFormat::tokenized, "tokenized"}}};
 }
 
-enum class TrainOn { completion, all };
-constexpr std::array<EnumName<TrainOn>, 2> enum_names(TrainOn) {
-  return {{{TrainOn::completion, "completion"}, {TrainOn::all, "all"}}};
+/// What of a row is learnt: every answer, the last one, everything.
+enum class TrainOn { completion, last, all };
+constexpr std::array<EnumName<TrainOn>, 3> enum_names(TrainOn) {
+  return {{{TrainOn::completion, "completion"}, {TrainOn::last, "last"}, {TrainOn::all, "all"}}};
 }
 
 /// What happens to a sample longer than max_length.
@@ -78,6 +79,8 @@ constexpr std::array<EnumName<OnBadRow>, 2> enum_names(OnBadRow) {
 struct DataSet {
   std::filesystem::path path;
   DataFormat format = DataFormat::alpaca;
+  std::vector<std::pair<std::string, std::string>> columns = {};  // the format's name of a field: the file's
+  double weight = 1;                                              // times that a row is seen in an epoch
 
   bool operator==(const DataSet&) const = default;
 };
@@ -90,14 +93,18 @@ struct NamedDataSet {
 };
 
 struct DataSection {
-  DataSet train;
+  std::vector<DataSet> train;  // at least one
   std::vector<NamedDataSet> eval;
-  double eval_fraction = 0;    // of the training rows, held out; 0: none
-  ConfigNode prompt_template;  // `template`: null (the default of decisions.md), a name, or an inline mapping
+  double eval_fraction = 0;  // of the training rows, held out; 0: none
+  ConfigNode
+      prompt_template;  // `template`: null (the default), a name, an inline mapping, or a list of these
   TrainOn train_on = TrainOn::completion;
   std::optional<int64_t> max_length;
   Truncation truncation = Truncation::keep_start;
+  std::optional<int64_t> block_size;  // of format text
   bool shuffle = true;
+  bool group_by_length = false;
+  std::optional<std::filesystem::path> cache_dir;
   OnBadRow on_bad_row = OnBadRow::error;
 
   bool has_eval() const { return !eval.empty() || eval_fraction > 0; }

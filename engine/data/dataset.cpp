@@ -1,119 +1,70 @@
 #include "engine/data/dataset.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "engine/core/check.h"
 #include "engine/core/rng.h"
-#include "engine/io/json.h"
+#include "engine/data/dataset_formats.h"
+#include "engine/data/row_cache.h"
 
 namespace ft {
 namespace {
 
-constexpr size_t kLinesNamed = 5;
-constexpr int64_t kMaxRowTokens = int64_t{1} << 24;
+constexpr size_t kChunkIds = size_t{1} << 18;
 
-// "FILE:LINE: …" errors of one row.
-class RowReader {
- public:
-  RowReader(const Json& row, std::string where) : row_(row), where_(std::move(where)) {
-    if (!row.is_object()) bad_input("{}: expected a JSON object, got {}", where_, row.type_name());
-  }
-  std::string text(const char* key, bool required) const {
-    const auto it = row_.find(key);
-    if (it == row_.end() || it->is_null()) {
-      if (required) bad_input("{}: the row has no \"{}\"; see data.format", where_, key);
-      return {};
+/// The order of the numbers below `n`, drawn by the seed.
+std::vector<uint32_t> drawn_order(uint32_t n, uint64_t seed, std::string_view what) {
+  std::vector<uint32_t> order(n);
+  for (uint32_t i = 0; i < n; ++i) order[i] = i;
+  Rng rng(seed, what);
+  for (uint32_t i = n; i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
+  return order;
+}
+
+void refuse_empty(const Dataset& data) {
+  if (!data.rows.empty()) return;
+  const DataReport& r = data.report;
+  bad_input(
+      "{}: no row to learn from ({} without a target, {} skipped, {} too long); a row needs a completion "
+      "that survives data.max_length",
+      data.source, r.without_target, r.skipped, r.dropped);
+}
+
+Dataset read_into_memory(const DataSet& set, const DatasetOptions& o) {
+  Dataset data;
+  const auto arena = std::make_shared<RowArena>();
+  read_rows(set, o, data.report, [&](NewRow&& row) {
+    data.rows.push_back(arena->keep(row.ids, row.labels, row.line));
+    data.report.count(data.rows.back());
+    return true;
+  });
+  data.storage = {arena};
+  return data;
+}
+
+Dataset read_through_cache(const DataSet& set, const DatasetOptions& o) {
+  const CacheKey key = cache_key(set, o);
+  const std::filesystem::path path = cache_path(set, o, key);
+  if (auto known = read_row_cache(path, key, o.vocab)) return std::move(*known);
+  {
+    DataReport report;
+    RowCacheWriter writer(path, key);
+    read_rows(set, o, report, [&](NewRow&& row) {
+      report.count(DataRow{row.ids, row.labels});
+      writer.add(row.ids, row.labels, row.line);
+      return true;
+    });
+    if (report.rows == 0) {
+      Dataset empty;
+      empty.report = report;
+      return empty;
     }
-    if (!it->is_string()) bad_input("{}: \"{}\" is a {}; expected a text", where_, key, it->type_name());
-    return it->get<std::string>();
+    writer.commit(report);
   }
-  std::vector<int32_t> ids(const char* key, int64_t low, int64_t high) const {
-    const auto it = row_.find(key);
-    if (it == row_.end() || !it->is_array()) bad_input("{}: expected a list of ids in \"{}\"", where_, key);
-    if (static_cast<int64_t>(it->size()) > kMaxRowTokens)
-      bad_input("{}: \"{}\" has {} ids; no row may be that long", where_, key, it->size());
-    std::vector<int32_t> out;
-    out.reserve(it->size());
-    for (const Json& v : *it) {
-      if (!v.is_number_integer()) bad_input("{}: \"{}\" holds {}; expected ids", where_, key, v.type_name());
-      const auto id =
-          v.is_number_unsigned() && v.get<uint64_t>() > INT32_MAX ? int64_t{INT32_MAX} : v.get<int64_t>();
-      if (id != kNoTarget && (id < low || id >= high))
-        bad_input("{}: \"{}\" holds {}; ids of this model are 0 to {}", where_, key, v.dump(), high - 1);
-      out.push_back(static_cast<int32_t>(id));
-    }
-    return out;
-  }
-  bool has(const char* key) const { return row_.contains(key) && !row_.at(key).is_null(); }
-  const std::string& where() const { return where_; }
-
- private:
-  const Json& row_;
-  std::string where_;
-};
-
-DataRow tokenized(const RowReader& in, int64_t vocab) {
-  DataRow row;
-  row.ids = in.ids("input_ids", 0, vocab);
-  for (const int32_t id : row.ids)
-    if (id == kNoTarget) bad_input("{}: \"input_ids\" holds {}; only labels may", in.where(), kNoTarget);
-  row.labels = in.has("labels") ? in.ids("labels", 0, vocab) : row.ids;
-  if (row.labels.size() != row.ids.size())
-    bad_input("{}: {} labels for {} input_ids; a causal model needs one each", in.where(), row.labels.size(),
-              row.ids.size());
-  return row;
-}
-
-DataRow rendered(const RowReader& in, const DataSet& set, const DatasetOptions& o) {
-  Sample sample;
-  if (set.format == DataFormat::alpaca) {
-    sample.system = in.text("system", false);
-    sample.instruction = in.text("instruction", true);
-    sample.input = in.text("input", false);
-    sample.output = in.text("output", true);
-  } else {
-    sample.instruction = in.text("prompt", true);
-    sample.output = in.text("completion", true);
-  }
-  const Rendered r = o.prompt_template->render(sample);
-  DataRow row;
-  row.ids = r.ids;
-  row.labels.resize(r.ids.size(), kNoTarget);
-  for (size_t i = 0; i < r.ids.size(); ++i)
-    if (o.train_on == TrainOn::all || r.target[i]) row.labels[i] = r.ids[i];
-  return row;
-}
-
-// False: the row is left out.
-bool cut_to_length(DataRow& row, const DatasetOptions& o, const std::string& where, DataReport& report) {
-  const auto length = static_cast<int64_t>(row.ids.size());
-  if (o.max_length <= 0 || length <= o.max_length) return true;
-  switch (o.truncation) {
-    case Truncation::error:
-      bad_input(
-          "{}: the sample has {} tokens, data.max_length is {}; raise it or choose data.truncation: "
-          "keep_start, keep_end or drop",
-          where, length, o.max_length);
-    case Truncation::drop:
-      ++report.dropped;
-      return false;
-    case Truncation::keep_start:
-      row.ids.resize(static_cast<size_t>(o.max_length));
-      row.labels.resize(static_cast<size_t>(o.max_length));
-      break;
-    case Truncation::keep_end:
-      row.ids.erase(row.ids.begin(), row.ids.end() - o.max_length);
-      row.labels.erase(row.labels.begin(), row.labels.end() - o.max_length);
-      break;
-  }
-  ++report.cut;
-  return true;
-}
-
-void count(DataReport& report, const DataRow& row) {
-  ++report.rows;
-  report.tokens += static_cast<int64_t>(row.ids.size());
-  report.targets += row.targets();
-  report.longest = std::max(report.longest, static_cast<int64_t>(row.ids.size()));
+  auto made = read_row_cache(path, key, o.vocab);
+  if (!made) fail("{}: reads back otherwise than it was written; the disk may be at fault", path.string());
+  return std::move(*made);
 }
 
 }  // namespace
@@ -123,40 +74,50 @@ int64_t DataRow::targets(bool first_counts) const {
                        [](int32_t l) { return l != kNoTarget; });
 }
 
+DataRow RowArena::keep(std::span<const int32_t> ids, std::span<const int32_t> labels, int64_t line) {
+  FT_CHECK(ids.size() == labels.size(), "[data] expected as many labels as ids, got {} and {}", labels.size(),
+           ids.size());
+  const size_t needed = 2 * ids.size();
+  if (chunks_.empty() || chunks_.back().capacity() - chunks_.back().size() < needed)
+    chunks_.emplace_back().reserve(std::max(needed, kChunkIds));
+  std::vector<int32_t>& chunk = chunks_.back();
+  const size_t at = chunk.size();
+  chunk.insert(chunk.end(), ids.begin(), ids.end());
+  chunk.insert(chunk.end(), labels.begin(), labels.end());
+  const std::span<const int32_t> kept(chunk.data() + at, needed);
+  return {kept.first(ids.size()), kept.subspan(ids.size()), line};
+}
+
+void DataReport::count(const DataRow& row) {
+  ++rows;
+  tokens += static_cast<int64_t>(row.ids.size());
+  targets += row.targets();
+  longest = std::max(longest, static_cast<int64_t>(row.ids.size()));
+}
+
+void DataReport::add(const DataReport& o) {
+  rows += o.rows;
+  tokens += o.tokens;
+  targets += o.targets;
+  longest = std::max(longest, o.longest);
+  cut += o.cut;
+  dropped += o.dropped;
+  skipped += o.skipped;
+  split += o.split;
+  without_target += o.without_target;
+  without_target_lines.insert(without_target_lines.end(), o.without_target_lines.begin(),
+                              o.without_target_lines.end());
+  if (first_skipped.empty()) first_skipped = o.first_skipped;
+}
+
 Dataset load_dataset(const DataSet& set, const DatasetOptions& o) {
-  if (set.format != DataFormat::alpaca && set.format != DataFormat::prompt_completion &&
-      set.format != DataFormat::tokenized)
-    bad_input("{}: format {} is not supported; use alpaca, prompt_completion or tokenized", set.path.string(),
-              name_of(set.format));
-  Dataset data;
+  std::error_code none;
+  const bool cached =
+      !o.cache_dir.empty() && std::filesystem::file_size(set.path, none) >= o.cache_from_bytes && !none;
+  Dataset data = cached ? read_through_cache(set, o) : read_into_memory(set, o);
   data.source = set.path.string();
-  JsonlReader file(set.path);
-  Json json;
-  while (true) {
-    try {
-      if (!file.next(json)) break;
-      const RowReader in(json, file.where());
-      DataRow row = set.format == DataFormat::tokenized ? tokenized(in, o.vocab) : rendered(in, set, o);
-      row.line = file.line();
-      if (!cut_to_length(row, o, in.where(), data.report)) continue;
-      if (row.targets() == 0) {
-        ++data.report.without_target;
-        if (data.report.without_target_lines.size() < kLinesNamed)
-          data.report.without_target_lines.push_back(row.line);
-        continue;
-      }
-      count(data.report, row);
-      data.rows.push_back(std::move(row));
-    } catch (const InputError&) {
-      if (o.on_bad_row == OnBadRow::error) throw;
-      ++data.report.skipped;
-    }
-  }
-  if (data.rows.empty())
-    bad_input(
-        "{}: no row to learn from ({} without a target, {} skipped, {} too long); a row needs a completion "
-        "that survives data.max_length",
-        data.source, data.report.without_target, data.report.skipped, data.report.dropped);
+  data.corpus = set.format == DataFormat::text;
+  refuse_empty(data);
   return data;
 }
 
@@ -165,27 +126,62 @@ Dataset split_off(Dataset& from, double fraction, uint64_t seed) {
   const auto wanted = static_cast<uint32_t>(fraction * total + 0.5);
   if (wanted == 0 || wanted >= total)
     bad_input("{}: eval_fraction {} of {} rows leaves one side empty", from.source, fraction, total);
-  std::vector<uint32_t> order(total);
-  for (uint32_t i = 0; i < total; ++i) order[i] = i;
-  Rng rng(seed, "eval_fraction");
-  for (uint32_t i = total - 1; i > 0; --i) std::swap(order[i], order[rng.below(i + 1)]);
+  const std::vector<uint32_t> order = drawn_order(total, seed, "eval_fraction");
   std::vector<bool> held(total);
   for (uint32_t i = 0; i < wanted; ++i) held[order[i]] = true;
-  Dataset kept, out;
-  kept.source = out.source = from.source;
-  const DataReport before = from.report;
+  Dataset kept{.source = from.source,
+               .rows = {},
+               .report = from.report,
+               .corpus = from.corpus,
+               .storage = from.storage};
+  kept.report.rows = kept.report.tokens = kept.report.targets = kept.report.longest = 0;
+  Dataset out{
+      .source = from.source, .rows = {}, .report = {}, .corpus = from.corpus, .storage = from.storage};
   for (uint32_t i = 0; i < total; ++i) {
     Dataset& side = held[i] ? out : kept;
-    count(side.report, from.rows[i]);
-    side.rows.push_back(std::move(from.rows[i]));
+    side.report.count(from.rows[i]);
+    side.rows.push_back(from.rows[i]);
   }
-  kept.report.cut = before.cut;
-  kept.report.dropped = before.dropped;
-  kept.report.skipped = before.skipped;
-  kept.report.without_target = before.without_target;
-  kept.report.without_target_lines = before.without_target_lines;
   from = std::move(kept);
   return out;
+}
+
+void apply_weight(Dataset& data, double weight, uint64_t seed) {
+  if (weight == 1) return;
+  const auto total = static_cast<uint32_t>(data.rows.size());
+  const double whole = std::floor(weight);
+  const auto more = static_cast<uint32_t>((weight - whole) * total + 0.5);
+  if (whole * total + more < 1) bad_input("{}: weight {} of {} rows leaves none", data.source, weight, total);
+  if (whole * total + more > 4e9)
+    bad_input("{}: weight {} of {} rows is too much", data.source, weight, total);
+  const std::vector<uint32_t> order = drawn_order(total, seed, "weight");
+  std::vector<uint32_t> times(total, static_cast<uint32_t>(whole));
+  for (uint32_t i = 0; i < more; ++i) ++times[order[i]];
+  Dataset weighted{.source = data.source,
+                   .rows = {},
+                   .report = data.report,
+                   .corpus = data.corpus,
+                   .storage = data.storage};
+  weighted.report.rows = weighted.report.tokens = weighted.report.targets = weighted.report.longest = 0;
+  for (uint32_t i = 0; i < total; ++i)
+    for (uint32_t n = 0; n < times[i]; ++n) {
+      weighted.report.count(data.rows[i]);
+      weighted.rows.push_back(data.rows[i]);
+    }
+  data = std::move(weighted);
+}
+
+Dataset join(std::vector<Dataset> sets) {
+  Dataset all = std::move(sets.at(0));
+  for (size_t i = 1; i < sets.size(); ++i) {
+    Dataset& s = sets[i];
+    all.source += ", " + s.source;
+    all.rows.insert(all.rows.end(), s.rows.begin(), s.rows.end());
+    all.report.add(s.report);
+    all.corpus &= s.corpus;
+    all.storage.insert(all.storage.end(), s.storage.begin(), s.storage.end());
+  }
+  return all;
 }
 
 }  // namespace ft

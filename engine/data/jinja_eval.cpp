@@ -136,7 +136,8 @@ Evaluator::Flow Evaluator::loop(const Stmt& s) {
     state->length = static_cast<int64_t>(items.size());
     if (i > 0) state->previous = items[i - 1];
     if (i + 1 < items.size()) state->next = items[i + 1];
-    scope_->set("loop", std::shared_ptr<const Loop>(std::move(state)));
+    state->depth = std::max(state->previous.depth(), state->next.depth()) + 1;
+    scope_->set("loop", run_.bounded(std::shared_ptr<const Loop>(std::move(state))));
     assign(*s.targets[0], items[i]);
     if (execute(s.body) == Flow::stop) break;
   }

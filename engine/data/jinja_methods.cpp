@@ -231,12 +231,13 @@ Value find_method(Run& run, const Value& value, const std::string& name) {
   if (value.items()) look(kList);
   if (value.pairs()) look(kMap);
   if (entry) {
-    return Value::function(name, [self = value, entry](Run& r, const Args& args) {
+    const auto call = [self = value, entry](Run& r, const Args& args) {
       ArgReader reader(r, entry->name, args);
       Value result = entry->call(r, self, reader);
       reader.finish();
       return result;
-    });
+    };
+    return run.bounded(Value::function(name, call, value.depth() + 1));
   }
   if (((value.items() || (value.pairs() && !value.find(Value(name)))) && has(kChanging, name)))
     run.fail("{}() changes a value, which templates may not", name);

@@ -25,6 +25,7 @@ constexpr int64_t kMaxSteps = 20'000'000;
 constexpr size_t kMaxMade = size_t{256} << 20;
 constexpr int kMaxDepth = 800;
 constexpr int64_t kMaxRange = 100'000;
+constexpr int kMaxValueDepth = 200;
 
 class Run {
  public:
@@ -53,11 +54,15 @@ class Run {
   }
   Value list(Values items, bool tuple = false) {
     charge(items.size() * sizeof(Value));
-    return Value::list(std::move(items), tuple);
+    return bounded(Value::list(std::move(items), tuple));
   }
   Value map(Pairs items) {
     charge(items.size() * 2 * sizeof(Value));
-    return Value::map(std::move(items));
+    return bounded(Value::map(std::move(items)));
+  }
+  Value bounded(Value v) const {
+    if (v.depth() > kMaxValueDepth) fail("a value nests more than {} levels", kMaxValueDepth);
+    return v;
   }
   std::shared_ptr<Namespace> make_namespace() {
     charge(sizeof(Namespace));

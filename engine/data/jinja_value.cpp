@@ -2,6 +2,7 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/data/jinja_run.h"
@@ -60,20 +61,24 @@ std::string quoted_text(std::string_view text) {
 
 Value Value::list(Values items, bool tuple) {
   Value v;
-  v.data_ = std::shared_ptr<const ListData>(new ListData{std::move(items), tuple});
+  int depth = 0;
+  for (const Value& item : items) depth = std::max(depth, item.depth());
+  v.data_ = std::shared_ptr<const ListData>(new ListData{std::move(items), tuple, depth + 1});
   return v;
 }
 Value Value::map(Pairs items) {
   Value v;
-  v.data_ = std::shared_ptr<const MapData>(new MapData{std::move(items)});
+  int depth = 0;
+  for (const auto& [key, item] : items) depth = std::max({depth, key.depth(), item.depth()});
+  v.data_ = std::shared_ptr<const MapData>(new MapData{std::move(items), depth + 1});
   return v;
 }
 Value Value::undefined(std::string_view name) {
   return Undefined{std::make_shared<const std::string>(name)};
 }
-Value Value::function(std::string name, std::function<Value(Run&, const Args&)> call) {
+Value Value::function(std::string name, std::function<Value(Run&, const Args&)> call, int depth) {
   Value v;
-  v.data_ = std::shared_ptr<const Function>(new Function{std::move(name), std::move(call)});
+  v.data_ = std::shared_ptr<const Function>(new Function{std::move(name), std::move(call), depth});
   return v;
 }
 
@@ -124,6 +129,12 @@ const Value* Value::find(const Value& key) const {
   for (const auto& [k, v] : *pairs())
     if (equal(k, key)) return &v;
   return nullptr;
+}
+
+int Value::depth() const {
+  if (const auto* list = held<std::shared_ptr<const ListData>>()) return list->depth;
+  if (const auto* map = held<std::shared_ptr<const MapData>>()) return map->depth;
+  return function() ? function()->depth : loop() ? loop()->depth : 0;
 }
 
 bool Value::truth() const {

@@ -56,7 +56,8 @@ class Value {
   static Value list(Values items, bool tuple = false);
   static Value map(Pairs items);
   static Value undefined(std::string_view name);
-  static Value function(std::string name, std::function<Value(Run&, const Args&)> call);
+  /// `depth`: one more than that of what the function holds.
+  static Value function(std::string name, std::function<Value(Run&, const Args&)> call, int depth = 1);
   static Value from_json(const nlohmann::ordered_json& json);
 
   bool is_undefined() const { return std::holds_alternative<Undefined>(data_); }
@@ -80,6 +81,9 @@ class Value {
 
   /// The value at a mapping's key; null if it has none.
   const Value* find(const Value& key) const;
+  /// Values inside one another, at most; 0 for a value that holds none. Bounded by Run, so that freeing and
+  /// walking a value needs little stack.
+  int depth() const;
   /// Python's bool().
   bool truth() const;
   /// "str", "int", "dict", …: for messages.
@@ -102,9 +106,11 @@ class Value {
 struct ListData {
   Values items;
   bool tuple = false;
+  int depth = 1;
 };
 struct MapData {
   Pairs items;
+  int depth = 1;
 };
 struct Namespace {
   std::vector<std::pair<std::string, Value>> attributes;
@@ -112,11 +118,13 @@ struct Namespace {
 struct Function {
   std::string name;
   std::function<Value(Run&, const Args&)> call;
+  int depth = 1;
 };
 /// What `loop` is inside a for.
 struct Loop {
   int64_t index0 = 0, length = 0;
   Value previous, next;
+  int depth = 1;
 };
 
 /// Python's ==. `depth` bounds the nesting that is looked into.

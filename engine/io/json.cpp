@@ -151,6 +151,7 @@ bool JsonlReader::next(Json& value) {
     offset_ = std::min(offset_ + line.size() + 1, text.size());
     ++line_;
     if (is_blank(line)) continue;
+    text_ = line;
     if (line.size() > kMaxTextBytes)
       bad_input("{}: the line is longer than {} bytes", where(), kMaxTextBytes);
     value = parse_json(line, file_.path().string(), line_);

@@ -37,6 +37,8 @@ class JsonlReader {
   /// line; the next call then goes on behind it.
   bool next(Json& value);
 
+  /// That value as it stands in the file; valid until the next call.
+  std::string_view text() const { return text_; }
   /// Line of the value that next() returned last, from 1.
   int64_t line() const { return line_; }
   /// "FILE:LINE", for messages about the value that next() returned last.
@@ -47,6 +49,7 @@ class JsonlReader {
   size_t offset_ = 0;
   size_t released_ = 0;
   int64_t line_ = 0;
+  std::string_view text_;
 };
 
 }  // namespace ft

@@ -21,8 +21,8 @@ constexpr std::string_view kPrefix = "checkpoint-", kState = "trainer_state.json
 // training.
 bool may_change(const std::string& key) {
   for (const char* free :
-       {"ftengine", "generation", "device", "training.output_dir", "training.logging", "training.save_",
-        "training.eval_", "training.per_device_eval_batch_size", "training.early_stopping"})
+       {"ftengine", "generation", "device", "data.cache_dir", "training.output_dir", "training.logging",
+        "training.save_", "training.eval_", "training.per_device_eval_batch_size", "training.early_stopping"})
     if (key.starts_with(free)) return true;
   return false;
 }

@@ -6,14 +6,17 @@
 #include <vector>
 
 #include "engine/config/sections.h"
+#include "engine/core/rng.h"
 #include "engine/data/dataset.h"
 
 namespace ft {
 
 class StepPlan {
  public:
-  /// `rows` of training data under the settings of `training`; `shuffle` permutes them anew each epoch.
-  StepPlan(const std::vector<DataRow>& rows, const TrainingSection& training, bool shuffle);
+  /// `rows` of training data under the settings of `training`; `shuffle` permutes them anew each epoch, and
+  /// `group_by_length` then gathers rows of similar length into the same steps.
+  StepPlan(const std::vector<DataRow>& rows, const TrainingSection& training, bool shuffle,
+           bool group_by_length = false);
 
   int64_t total_steps() const { return total_steps_; }
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
@@ -27,8 +30,9 @@ class StepPlan {
 
  private:
   void shuffle_for(int64_t epoch);
+  void group_lengths(Rng& rng);
   const std::vector<DataRow>& rows_;
-  bool shuffle_;
+  bool shuffle_, group_by_length_;
   uint64_t seed_;
   int64_t rows_per_step_, steps_per_epoch_, total_steps_;
   int64_t epoch_ = -1;

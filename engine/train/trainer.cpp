@@ -31,7 +31,7 @@ class Trainer {
         t_(job.experiment.training),
         stream_(stream),
         compute_(compute),
-        plan_(job.train.rows, t_, job.experiment.data.shuffle),
+        plan_(job.train.rows, t_, job.experiment.data.shuffle, job.experiment.data.group_by_length),
         optimizer_(t_, job.trainables, job.adapters),
         identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
         progress_(plan_.total_steps()) {}
@@ -192,6 +192,11 @@ class Trainer {
       result_.last_eval.emplace_back(set.metric, loss);
       scalars.push_back({"eval/" + set.metric.substr(set.metric.starts_with("eval_") ? 5 : 0), loss});
       if (set.metric == t_.metric_for_best_model) judge(loss);
+      if (!set.data->corpus) continue;
+      const std::string perplexity = set.metric.substr(0, set.metric.size() - 4) + "perplexity";  // for loss
+      row[perplexity] = std::exp(loss);
+      text += fmt::format("  {} {:.2f}", perplexity, std::exp(loss));
+      result_.last_eval.emplace_back(perplexity, std::exp(loss));
     }
     row["time"] = static_cast<int64_t>(std::time(nullptr));
     metrics_->write(row);

@@ -18,7 +18,7 @@ TEST(Experiment, TheExampleOfTheInterface) {
   ASSERT_EQ(e.adapters.size(), 1u);
   EXPECT_EQ(e.adapters[0].find("target_modules")->size(), 2u);
   EXPECT_EQ(e.adapters[0].find("r")->where(), "exp.yaml:8");
-  EXPECT_EQ(e.data.train, (DataSet{"/base/data/train.jsonl", DataFormat::alpaca}));
+  EXPECT_EQ(e.data.train.at(0), (DataSet{.path = "/base/data/train.jsonl", .format = DataFormat::alpaca}));
   ASSERT_EQ(e.data.eval.size(), 1u);
   EXPECT_EQ(e.data.eval[0].name, "");
   EXPECT_EQ(e.data.prompt_template.string(), "human_assistant");
@@ -189,7 +189,7 @@ TEST(Experiment, EvaluationSets) {
   const DataSection named =
       eval("  eval:\n    target: {path: a, format: text}\n    forgetting: {path: b, format: chat}\n");
   ASSERT_EQ(named.eval.size(), 2u);
-  EXPECT_EQ(named.eval[1], (NamedDataSet{"forgetting", {"/base/b", DataFormat::chat}}));
+  EXPECT_EQ(named.eval[1], (NamedDataSet{"forgetting", {.path = "/base/b", .format = DataFormat::chat}}));
   EXPECT_EQ(eval("  eval_fraction: 0.05\n").eval_fraction, 0.05);
   EXPECT_FALSE(eval("  eval: null\n  eval_fraction: 0\n").has_eval());
   EXPECT_EQ(experiment_error(minimal("", "  eval: {path: a, format: text}\n  eval_fraction: 0.1\n")),
@@ -204,9 +204,37 @@ TEST(Experiment, EvaluationSets) {
 
 TEST(Experiment, TemplatesAreNamesOrMappings) {
   EXPECT_TRUE(experiment(minimal("", "  template: {prompt: 'Q: {q}'}\n")).data.prompt_template.is_map());
-  EXPECT_NE(
-      experiment_error(minimal("", "  template: [a]\n")).find("data.template: expected a template's name"),
-      std::string::npos);
+  EXPECT_EQ(experiment(minimal("", "  template: [a, {prompt: '{q}'}]\n")).data.prompt_template.size(), 2u);
+  for (const char* wrong : {"[]", "[a, 5]", "[[a]]", "3", "''"})
+    EXPECT_NE(experiment_error(minimal("", fmt::format("  template: {}\n", wrong)))
+                  .find("data.template: expected a template's name"),
+              std::string::npos)
+        << wrong;
+}
+
+TEST(Experiment, TrainingSets) {
+  const auto data = [](std::string_view train) {
+    return "model: {path: m}\nadapter: {peft_type: LORA}\ntraining: {output_dir: out}\ndata:\n" +
+           std::string(train);
+  };
+  const std::string several = data(
+      "  train:\n    - {path: a, format: text, weight: 2}\n    - {path: b.csv, format: alpaca, columns: "
+      "{output: "
+      "answer}}\n");
+  const Experiment e = experiment(several);
+  ASSERT_EQ(e.data.train.size(), 2u);
+  EXPECT_EQ(e.data.train[0].weight, 2);
+  EXPECT_EQ(e.data.train[1].columns.at(0).second, "answer");
+  EXPECT_EQ(experiment(to_yaml(to_resolved(e))), e);
+  const auto refuses = [&](std::string_view train, std::string_view part) {
+    EXPECT_NE(experiment_error(data(train)).find(part), std::string::npos) << experiment_error(data(train));
+  };
+  refuses("  train: []\n", "exp.yaml:5: data.train: expected at least one");
+  refuses("  train: [{path: a, format: text, wieght: 2}]\n", "did you mean 'weight'?");
+  refuses("  train: {path: a, format: text, weight: 0}\n", "above 0");
+  refuses("  train: {path: a, format: text}\n  eval: {path: a, format: text, weight: 2}\n",
+          "without a weight");
+  refuses("  train: {path: a, format: text}\n  block_size: 1\n", "data.block_size");
 }
 
 TEST(Experiment, KeysThatContradictEachOther) {
@@ -340,7 +368,7 @@ class Files : public testing::Test {
 TEST_F(Files, PathsStartFromTheYaml) {
   const Experiment e = load_experiment(folder_ / "exp.yaml");
   EXPECT_EQ(e.yaml, folder_ / "exp.yaml");
-  EXPECT_EQ(e.data.train.path, folder_ / "t.jsonl");
+  EXPECT_EQ(e.data.train.at(0).path, folder_ / "t.jsonl");
   EXPECT_EQ(e.training.output_dir, folder_ / "out");
 }
 

@@ -51,7 +51,7 @@ TEST(Set, ListsAreIndexed) {
 TEST(Set, PathsStartFromTheWorkingFolder) {
   const auto here = std::filesystem::current_path();
   const Experiment e = with(kFullExample, {"data.train.path=x/y.jsonl", "adapter.init_from=a"});
-  EXPECT_EQ(e.data.train.path, here / "x/y.jsonl");
+  EXPECT_EQ(e.data.train.at(0).path, here / "x/y.jsonl");
   EXPECT_EQ(e.adapters[0].find("init_from")->string(), (here / "a").string());
   EXPECT_EQ(e.model.path, "/base/models/qwen3-0.6b");
 }

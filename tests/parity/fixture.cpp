@@ -67,7 +67,7 @@ Fixture::Fixture(const std::string& name, DType compute_type, int threads,
   }
   const DatasetOptions options{
       .tokenizer = nullptr, .prompt_template = nullptr, .vocab = model().facts().vocab};
-  train_rows = load_dataset(experiment.data.train, options);
+  train_rows = load_dataset(experiment.data.train.at(0), options);
   for (const NamedDataSet& set : experiment.data.eval) eval_rows.push_back(load_dataset(set.set, options));
 }
 
@@ -109,7 +109,8 @@ std::vector<double> Fixture::logits(const DataRow& row) {
                      step.before() ? static_cast<int32_t>(step.before()->rows()) : 0);
   Tape tape(stream, compute, layout, false);
   Forward forward{.tape = tape, .before = step.before()};
-  const Var hidden = model().hidden(forward, std::make_shared<const std::vector<int32_t>>(row.ids));
+  const Var hidden =
+      model().hidden(forward, std::make_shared<const std::vector<int32_t>>(row.ids.begin(), row.ids.end()));
   const Tensor out =
       head_logits(tape, hidden.value(), model().head().weights(forward), tape.index()).to(Device());
   std::vector<double> values;

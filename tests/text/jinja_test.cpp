@@ -77,6 +77,13 @@ TEST(Jinja, HostileTemplatesEndSoon) {
   refuses("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}");
   refuses("{% set ns = namespace() %}{% set ns.l = [] %}" + a9 +
           "{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}");
+  const std::string ns = "{% set ns = namespace(v=1) %}";
+  refuses(ns + a9 + "{% set ns.v = [ns.v] %}{% endfor %}");
+  refuses(ns + a9 + "{% set ns.v = {'a': ns.v} %}{% endfor %}");
+  refuses(ns + a9 + "{% set ns.v = [ns.v].index %}{% endfor %}");
+  refuses(
+      ns + a9 +
+      "{% for x in [1, ns.v] %}{% if loop.first %}{% set ns.v = loop %}{% endif %}{% endfor %}{% endfor %}");
   refuses("{{ " + std::string(100000, '(') + "1" + std::string(100000, ')') + " }}");
   refuses("{{ " + std::string(100000, '-') + "1 }}");
   std::string sum = "{{ 1", blocks;

@@ -7,13 +7,13 @@
 #include "adapters/stack.h"
 #include "engine/config/json.h"
 #include "engine/config/yaml.h"
-#include "engine/data/open_tokenizer.h"
 #include "engine/generate/text.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/text_file.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/trainer.h"
 #include "tools/ftengine/output_dir.h"
+#include "tools/ftengine/run_data.h"
 #include "tools/ftengine/run_files.h"
 #include "tools/ftengine/run_report.h"
 #include "tools/ftengine/run_samples.h"
@@ -54,6 +54,7 @@ class ExperimentRun {
     attach_adapters();
     open_data();
     check_disk(subject(), checkpoint, options_.overwrite && !options_.resume);
+    if (options_.look) return options_.look(subject(), learning_rate_);
     print_start(subject());
     if (options_.dry_run) return 0;
     make_resolved();
@@ -151,40 +152,19 @@ class ExperimentRun {
     return all.back();
   }
 
-  bool needs_tokenizer() const {
-    bool tokenized = e_.data.train.format == DataFormat::tokenized && e_.generation.prompts.empty();
-    for (const NamedDataSet& s : e_.data.eval) tokenized &= s.set.format == DataFormat::tokenized;
-    return !tokenized;
-  }
-
   void open_text() {
-    if (!needs_tokenizer()) return;
-    tokenizer_ = open_tokenizer(e_.model.path);
-    template_ = open_template(e_.data.prompt_template, tokenizer_);
-  }
-
-  // What samples may have of the model's positions: virtual tokens take theirs first. 0: no limit.
-  int64_t room() const {
-    int64_t left = loaded_.model->facts().position_limit;
-    for (const Adapter* a : adapters_.all())
-      if (left > 0) left = std::max<int64_t>(1, left - a->prompt_rows() - a->prefix_rows());
-    return left;
+    RunData data;
+    ft::open_text(e_, data);
+    tokenizer_ = std::move(data.tokenizer);
+    template_ = std::move(data.prompt_template);
   }
 
   void open_data() {
+    RunData data{.tokenizer = tokenizer_, .prompt_template = template_, .train = {}, .evals = {}};
     const ModelFacts& facts = loaded_.model->facts();
-    DatasetOptions o{.tokenizer = tokenizer_,
-                     .prompt_template = template_,
-                     .train_on = e_.data.train_on,
-                     .max_length = e_.data.max_length.value_or(room()),
-                     .truncation = e_.data.truncation,
-                     .on_bad_row = e_.data.on_bad_row,
-                     .vocab = facts.vocab};
-    train_ = load_dataset(e_.data.train, o);
-    if (e_.data.eval_fraction > 0)
-      evals_.push_back(
-          {"", split_off(train_, e_.data.eval_fraction, static_cast<uint64_t>(e_.training.seed))});
-    for (const NamedDataSet& s : e_.data.eval) evals_.push_back({s.name, load_dataset(s.set, o)});
+    ft::open_data(e_, facts, room_for_samples(facts, adapters_.all()), data);
+    train_ = std::move(data.train);
+    evals_ = std::move(data.evals);
   }
 
   void open_model() {

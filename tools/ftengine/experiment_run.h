@@ -2,10 +2,13 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace ft {
+
+struct RunSubject;
 
 struct RunOptions {
   std::filesystem::path yaml;
@@ -15,6 +18,8 @@ struct RunOptions {
   bool overwrite = false, dry_run = false;
   int threads = 0;
   const std::atomic<bool>* interrupted = nullptr;
+  /// With dry_run: what looks at the experiment that has been opened; returns the exit code.
+  std::function<int(const RunSubject&, double learning_rate)> look = {};
 };
 
 /// Runs the experiment; returns the exit code (0, or 130 after an interrupt). Throws on everything else.

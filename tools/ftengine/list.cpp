@@ -18,7 +18,10 @@ struct Format {
 };
 constexpr Format kFormats[] = {
     {"alpaca", R"({"instruction": …, "input": … (optional), "output": …, "system": … (optional)})"},
-    {"prompt_completion", R"({"prompt": …, "completion": …})"},
+    {"prompt_completion", R"({"prompt": …, "completion": …, "system": … (optional)})"},
+    {"chat",
+     R"({"messages": [{"role": …, "content": …}, …]}, or {"conversations": [{"from": …, "value": …}, …]})"},
+    {"text", R"({"text": …}, or a whole file of plain text; rows of data.block_size tokens)"},
     {"tokenized", R"({"input_ids": [1, 2, 3], "labels": [-100, -100, 3] (optional)}; needs no tokenizer)"},
 };
 
@@ -38,7 +41,7 @@ void list_all() {
   fmt::print("\ntemplates (data.template)\n");
   for (const TemplateInfo& t : template_list()) row(t.name, t.description);
   row("inline", "{prompt: \"…{instruction}…\", completion_suffix: \"…\"}");
-  fmt::print("\ndata formats (data.*.format; one JSON object a line)\n");
+  fmt::print("\ndata formats (data.*.format; JSONL, a JSON array, CSV or TSV)\n");
   for (const Format& f : kFormats) row(f.name, f.row);
   fmt::print("\ndevices (device)\n");
   for (const std::string& name : device_names())
