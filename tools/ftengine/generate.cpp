@@ -101,6 +101,7 @@ void open_text(Responder& r, const Args& args, const fs::path& adapter, const Re
   if (text && args.prompt_template != "none")
     r.prompt_template = open_template(
         args.prompt_template ? ConfigNode(*args.prompt_template) : trained.prompt_template, r.tokenizer);
+  if (r.prompt_template) check_recorded(trained, *r.prompt_template, args.prompt_template.has_value());
   if (args.generation.system && !r.prompt_template)
     bad_input(
         "--system: a system message needs a template and a prompt that is text; write it into the prompt");

@@ -111,7 +111,7 @@ void describe_adapter(const fs::path& folder, Report& report) {
   }
   if (fs::exists(folder / "ftengine.json")) {
     const Json origin = read_json_file(folder / "ftengine.json");
-    for (const char* key : {"base_fingerprint", "template", "stop_ids"})
+    for (const char* key : {"base_fingerprint", "template", "stop_ids", "golden_prompt_ids"})
       if (origin.is_object() && origin.contains(key)) report.add(key, origin.at(key));
   }
   report.add_tensors(file.tensors());

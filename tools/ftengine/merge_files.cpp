@@ -143,7 +143,7 @@ void write_companions(const Companions& c) {
   write_generation_config(c, trained);
   complete_config(c);
   Json kept = Json::object();
-  for (const char* key : {"template", "stop_ids"})
+  for (const char* key : {"template", "stop_ids", "golden_prompt_ids"})
     if (const Json value = value_or_null(trained, key); !value.is_null()) kept[key] = value;
   if (!kept.empty()) write_text_file(c.out / "ftengine.json", kept.dump(2) + "\n");
 }

@@ -25,6 +25,7 @@ nlohmann::ordered_json rendering(const RunSubject& r) {
   nlohmann::ordered_json json;
   json["template"] = node.is_null() ? nlohmann::ordered_json(r.prompt_template->name()) : to_json(node);
   json["stop_ids"] = std::vector<int32_t>(ids.begin(), ids.end());
+  json["golden_prompt_ids"] = r.prompt_template->golden_prompt_ids();
   return json;
 }
 

@@ -1,5 +1,7 @@
 #include "tools/ftengine/session.h"
 
+#include <algorithm>
+
 #include "engine/config/fields.h"
 #include "engine/config/json.h"
 #include "engine/io/json.h"
@@ -31,6 +33,11 @@ std::string Session::describe() const {
 
 std::shared_ptr<const Template> open_template(const ConfigNode& node,
                                               std::shared_ptr<const Tokenizer> tokenizer) {
+  if (node.is_list()) {
+    std::vector<std::shared_ptr<const Template>> members;
+    for (const ConfigNode& member : node.items()) members.push_back(open_template(member, tokenizer));
+    return Template::mixture(std::move(members));
+  }
   if (node.is_null()) return Template::make(default_template(*tokenizer), tokenizer);
   if (node.is_string()) {
     try {
@@ -49,6 +56,23 @@ std::shared_ptr<const Template> open_template(const ConfigNode& node,
   return Template::make(text, tokenizer);
 }
 
+namespace {
+
+std::vector<int32_t> recorded_ids(const Json& json, const char* key, const std::string& file) {
+  std::vector<int32_t> out;
+  const auto ids = json.find(key);
+  if (ids == json.end()) return out;
+  if (!ids->is_array()) bad_input("{}: {}: expected a list of ids", file, key);
+  for (const Json& id : *ids) {
+    if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
+      bad_input("{}: {}: {} is not an id", file, key, printable(id.dump(), 40));
+    out.push_back(id.get<int32_t>());
+  }
+  return out;
+}
+
+}  // namespace
+
 RecordedText recorded_text(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "ftengine.json";
   std::error_code ignored;
@@ -56,17 +80,32 @@ RecordedText recorded_text(const std::filesystem::path& folder) {
   const Json json = read_json_file(file);
   if (!json.is_object()) bad_input("{}: expected a JSON object", file.string());
   RecordedText text;
+  text.source = file.string();
   if (const auto found = json.find("template"); found != json.end())
     text.prompt_template = from_json(*found, std::make_shared<const Source>(Source{file.string(), folder}));
-  const auto ids = json.find("stop_ids");
-  if (ids == json.end()) return text;
-  if (!ids->is_array()) bad_input("{}: stop_ids: expected a list of ids", file.string());
-  for (const Json& id : *ids) {
-    if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
-      bad_input("{}: stop_ids: {} is not an id", file.string(), printable(id.dump(), 40));
-    text.stop_ids.push_back(id.get<int32_t>());
-  }
+  text.stop_ids = recorded_ids(json, "stop_ids", file.string());
+  text.golden_prompt_ids = recorded_ids(json, "golden_prompt_ids", file.string());
   return text;
+}
+
+void check_recorded(const RecordedText& trained, const Template& found, bool chosen) {
+  if (!trained.golden_prompt_ids.empty() && trained.golden_prompt_ids != found.golden_prompt_ids()) {
+    const std::string what =
+        fmt::format("{}: prompts are rendered otherwise here than in training (template {}, tokenizer {})",
+                    trained.source, found.name(), found.tokenizer().source());
+    if (!chosen)
+      bad_input("{}; take the tokenizer that stood beside the adapter, or insist with --template {}", what,
+                found.name());
+    fmt::print(stderr, "warning: {}; expect poor answers\n", what);
+  }
+  const auto stops = found.stop_ids();
+  const bool same =
+      std::is_permutation(trained.stop_ids.begin(), trained.stop_ids.end(), stops.begin(), stops.end());
+  if (!trained.stop_ids.empty() && !same)
+    fmt::print(
+        stderr,
+        "warning: {}: answers were trained to end with the ids {}, the template here ends them with {}\n",
+        trained.source, fmt::join(trained.stop_ids, ","), fmt::join(stops, ","));
 }
 
 }  // namespace ft

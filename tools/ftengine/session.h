@@ -36,8 +36,8 @@ class Session {
   Stream stream_;
 };
 
-/// `node`: null (the default), a name, or an inline mapping {prompt, completion_suffix}. Throws
-/// ft::InputError.
+/// `node`: null (the default), a name, an inline mapping {prompt, completion_suffix}, or a list of these.
+/// Throws ft::InputError.
 std::shared_ptr<const Template> open_template(const ConfigNode& node,
                                               std::shared_ptr<const Tokenizer> tokenizer);
 
@@ -45,8 +45,13 @@ std::shared_ptr<const Template> open_template(const ConfigNode& node,
 /// there is none, or `folder` is a file.
 struct RecordedText {
   ConfigNode prompt_template;  // null: none
-  std::vector<int32_t> stop_ids;
+  std::vector<int32_t> stop_ids, golden_prompt_ids;
+  std::string source;  // the file
 };
 RecordedText recorded_text(const std::filesystem::path& folder);
+
+/// Does `found` render and end as what was trained with did? Prompts that differ are refused, or warned about
+/// where the template was `chosen` by the user; end tokens that differ are warned about.
+void check_recorded(const RecordedText& trained, const Template& found, bool chosen);
 
 }  // namespace ft
