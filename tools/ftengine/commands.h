@@ -9,6 +9,7 @@ class App;
 namespace ft {
 
 void register_run(CLI::App& app);
+void register_check(CLI::App& app);
 void register_generate(CLI::App& app);
 void register_tokenize(CLI::App& app);
 void register_merge(CLI::App& app);

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Exit codes: 0 done, 1 the run failed, 2 bad input, 130 interrupted after a clean checkpoint.");
   ft::register_run(app);
+  ft::register_check(app);
   ft::register_generate(app);
   ft::register_tokenize(app);
   ft::register_merge(app);

@@ -1,0 +1,159 @@
+// ftengine check: shows what the model will see, says what is wrong with file and line, and changes nothing.
+#include <cmath>
+
+#include "tests/cli/program.h"
+
+namespace ft::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kRows =
+    "{\"prompt\": \"one\", \"completion\": \"eins\"}\n{\"prompt\": \"two\", \"completion\": \"zwei\"}\n";
+
+struct Home : TemporaryFolder {
+  Home() {
+    expect_success(ftengine({"make-tiny-model", "model"}, path()));
+    write_bytes(*this / "train.jsonl", kRows);
+    yaml("{train: {path: train.jsonl, format: prompt_completion}}");
+  }
+  void yaml(const std::string& data, const std::string& training = "") const {
+    write_bytes(*this / "exp.yaml", "model: {path: model}\nadapter: {peft_type: LORA, r: 4}\ndata: " + data +
+                                        "\ntraining: {output_dir: out, max_steps: 30, save_strategy: 'no'" +
+                                        training + "}\n");
+  }
+  Outcome check(std::vector<std::string> more = {}) const {
+    more.insert(more.begin(), {"check", "exp.yaml"});
+    return ftengine(more, path());
+  }
+};
+
+void expect_says(const Outcome& o, const std::vector<std::string>& parts) {
+  expect_success(o);
+  for (const std::string& part : parts)
+    EXPECT_NE(o.out.find(part), std::string::npos) << "no '" << part << "' in:\n" << o.out;
+}
+
+TEST(Check, ShowsTokensWithRoleAndWeightAndStatistics) {
+  const Home home;
+  const Outcome o = home.check();
+  expect_says(o, {"train.jsonl:1: 28 tokens, 5 of them learnt, template human_assistant",
+                  "prompt      0   \"H\"", "answer      1   \"s\"", "end         1   \"<|endoftext|>\"",
+                  "rows             2", "targets          10", "steps            30",
+                  "effective batch  8 rows", "256 (<|endoftext|>)", "would differ in 0 of 2 rows",
+                  "hint: an optimizer step takes 8 rows, but there are 2", "everything fits"});
+  EXPECT_EQ(o.out.find('\033'), std::string::npos);  // no colour but on a terminal
+  EXPECT_FALSE(fs::exists(home / "out"));
+  EXPECT_FALSE(fs::exists(home / ".ftengine-cache"));
+}
+
+TEST(Check, HelpNamesItsOptions) {
+  const Outcome o = ftengine({"check", "--help"});
+  expect_says(o, {"--samples", "--tokens", "--set"});
+}
+
+TEST(Check, FaultsAreOneLineWithTheirPlace) {
+  const Home home;
+  home.yaml("{train: {path: train.jsonl, format: prompt_completion}, trainon: all}");
+  expect_bad_input(home.check(), {"exp.yaml:3:", "trainon", "train_on"});
+  home.yaml("{train: {path: train.jsonl, format: alpaca}}");
+  expect_bad_input(home.check(), {"train.jsonl:1:", "instruction"});
+  home.yaml("{train: {path: train.jsonl, format: prompt_completion}, template: chatlm}");
+  expect_bad_input(home.check(), {"exp.yaml:3:", "chatlm", "chatml"});
+  home.yaml("{train: {path: train.jsonl, format: prompt_completion}, template: [chatml, 5]}");
+  expect_bad_input(home.check(), {"exp.yaml:3:", "data.template"});
+  home.yaml("{train: []}");
+  expect_bad_input(home.check(), {"exp.yaml:3:", "data.train"});
+  home.yaml("{train: {path: train.jsonl, format: classification}}");
+  expect_bad_input(home.check(), {"train.jsonl", "SEQ_CLS"});
+}
+
+TEST(Check, HintsAndWarnings) {
+  const Home home;
+  home.yaml(
+      "{train: {path: train.jsonl, format: prompt_completion}, eval: {path: train.jsonl, format: "
+      "prompt_completion}, train_on: all, max_length: 25, shuffle: false}",
+      ", learning_rate: 0.5, warmup_steps: 30");
+  const json config = json::parse(read_bytes(home / "model/config.json"));
+  json named = config;
+  named["auto_map"] = {{"AutoModel", "modeling_x.Y"}};
+  write_bytes(home / "model/config.json", named.dump());
+  expect_says(home.check(),
+              {"auto_map", "never run", "hint: training.learning_rate 0.5 is above what LORA usually takes",
+               "never reaches its peak", "2 of 2 rows are cut", "train_on: all learns the prompts too",
+               "2 of 2 evaluation rows are in the training data", "data.shuffle is off"});
+}
+
+TEST(Check, AJinjaTemplateIsTheDefaultAndRolesAreShown) {
+  const Home home;
+  write_bytes(
+      home / "model/chat_template.jinja",
+      "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + "
+      "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif "
+      "%}");
+  expect_says(home.check(), {"template tokenizer", "end         1   \"<|im_end|>\"",
+                             "filler      0   \"\\n\"", "hint: the template writes today's date"});
+  home.yaml("{train: {path: train.jsonl, format: prompt_completion}, template: [chatml, human_assistant]}");
+  expect_says(home.check(), {"chatml | human_assistant", "258 (<|im_end|>), 256 (<|endoftext|>)"});
+  write_bytes(home / "model/chat_template.jinja", "{{ messages|nofilter }}");
+  home.yaml("{train: {path: train.jsonl, format: prompt_completion}}");
+  expect_bad_input(home.check(), {"chat_template", "nofilter"});
+}
+
+TEST(Check, SeveralFilesWithWeights) {
+  const Home home;
+  write_bytes(home / "more.csv", "prompt,completion\nthree,drei\nfour,vier\n");
+  home.yaml(
+      "[{path: train.jsonl, format: prompt_completion, weight: 3}, {path: more.csv, format: "
+      "prompt_completion}]");
+  expect_says(home.check(), {"train.jsonl:1:", "more.csv:2:", "rows             8"});
+}
+
+// must-not-happen 6: a prompt that is rendered otherwise than in training is refused, or warned about.
+TEST(Serving, MustNotHappen6AnotherTemplateIsFoundOut) {
+  const Home home;
+  home.yaml("{train: {path: train.jsonl, format: prompt_completion}, template: [chatml, human_assistant]}",
+            ", learning_rate: 1.0e-3, num_train_epochs: 1");
+  expect_success(ftengine({"run", "exp.yaml", "--set", "training.max_steps=1"}, home.path()));
+  const json about = json::parse(read_bytes(home / "out/ftengine.json"));
+  EXPECT_EQ(about["template"], json::parse(R"(["chatml", "human_assistant"])"));
+  EXPECT_EQ(about["stop_ids"], json::parse("[258, 256]"));
+  EXPECT_GT(about["golden_prompt_ids"].size(), 20u);
+  const std::vector<std::string> ask = {
+      "generate", "--model", "model", "--adapter", "out", "--prompt", "one", "--max-new-tokens", "2"};
+  const Outcome good = ftengine(ask, home.path());
+  expect_success(good);
+  EXPECT_EQ(good.err.find("rendered otherwise"), std::string::npos) << good.err;
+  std::vector<std::string> other = ask;
+  other.insert(other.end(), {"--template", "human_assistant"});
+  const Outcome warned = ftengine(other, home.path());
+  expect_success(warned);
+  EXPECT_NE(warned.err.find("rendered otherwise"), std::string::npos) << warned.err;
+  json spoilt = about;
+  spoilt["template"] = "human_assistant";
+  write_bytes(home / "out/ftengine.json", spoilt.dump());
+  expect_bad_input(ftengine(ask, home.path()), {"ftengine.json", "rendered otherwise", "--template"});
+}
+
+// The whole way of raw text: blocks, perplexity, a prompt that is gone on with as it stands.
+TEST(Text, ACorpusIsLearntAndItsPerplexityReported) {
+  const Home home;
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "FERN:\nBring me a light!\n\n";
+  write_bytes(home / "play.txt", text);
+  home.yaml(
+      "{train: {path: play.txt, format: text}, eval_fraction: 0.2, block_size: 32, cache_dir: cache, "
+      "group_by_length: true}");
+  for (int time = 0; time < 2; ++time) {
+    const Outcome o = ftengine({"run", "exp.yaml", "--overwrite"}, home.path());
+    expect_success(o);
+    const json last = read_jsonl(home / "out/metrics.jsonl").back();
+    ASSERT_TRUE(last.contains("eval_perplexity")) << last;
+    EXPECT_NEAR(last["eval_perplexity"].get<double>(), std::exp(last["eval_loss"].get<double>()), 1e-9);
+    EXPECT_NE(o.out.find("eval_perplexity"), std::string::npos) << o.out;
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(home / "cache"), fs::directory_iterator()), 1);
+}
+
+}  // namespace
+}  // namespace ft::cli
