@@ -80,7 +80,7 @@ Outcome run(const std::filesystem::path& folder, const std::string& device, DTyp
                                               "training.logging_steps=1", "training.eval_strategy=no",
                                               "training.save_strategy=no"};
   Experiment e = load_experiment(folder / "exp.yaml", overrides);
-  if (e.data.train.format != DataFormat::tokenized || e.adapters.size() != 1)
+  if (e.data.train.at(0).format != DataFormat::tokenized || e.adapters.size() != 1)
     bad_input("{}: expected one adapter and data of format: tokenized", e.yaml.string());
   e.training.output_dir = output.path();
   ThreadPool pool(ThreadPool::default_threads());

@@ -51,7 +51,7 @@ Dataset read_through_cache(const DataSet& set, const DatasetOptions& o) {
     DataReport report;
     RowCacheWriter writer(path, key);
     read_rows(set, o, report, [&](NewRow&& row) {
-      report.count(DataRow{row.ids, row.labels});
+      report.count({IdList::view(row.ids), IdList::view(row.labels)});
       writer.add(row.ids, row.labels, row.line);
       return true;
     });
@@ -85,7 +85,7 @@ DataRow RowArena::keep(std::span<const int32_t> ids, std::span<const int32_t> la
   chunk.insert(chunk.end(), ids.begin(), ids.end());
   chunk.insert(chunk.end(), labels.begin(), labels.end());
   const std::span<const int32_t> kept(chunk.data() + at, needed);
-  return {kept.first(ids.size()), kept.subspan(ids.size()), line};
+  return {IdList::view(kept.first(ids.size())), IdList::view(kept.subspan(ids.size())), line};
 }
 
 void DataReport::count(const DataRow& row) {

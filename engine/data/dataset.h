@@ -4,8 +4,8 @@
 // or kNoTarget. For a causal model the target of position i is predicted at i − 1, so a row of n tokens has a
 // target for each i ≥ 1 whose label is set; label 0 counts only behind a virtual prompt (decisions.md).
 //
-// A row looks at ids that lie elsewhere: in memory, or in a mapped cache file (row_cache.h), which leaves an
-// index of 40 bytes a row in memory, however large the set.
+// Rows that are read look at ids that lie elsewhere: in an arena, or in a mapped cache file (row_cache.h),
+// which leaves an index of 56 bytes a row in memory, however large the set.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/config/sections.h"
+#include "engine/data/id_list.h"
 #include "engine/data/template.h"
 #include "engine/data/tokenizer.h"
 
@@ -25,9 +26,9 @@ namespace ft {
 constexpr int32_t kNoTarget = -100;
 
 struct DataRow {
-  std::span<const int32_t> ids;
-  std::span<const int32_t> labels;  // as long as ids
-  int64_t line = 0;                 // in the file
+  IdList ids;
+  IdList labels;     // as long as ids
+  int64_t line = 0;  // in the file
 
   /// Targets of a causal model, virtual prompt or not.
   int64_t targets(bool first_counts = false) const;

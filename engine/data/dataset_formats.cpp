@@ -217,7 +217,7 @@ bool cut_to_length(NewRow& row, const DatasetOptions& o, DataReport& report) {
 }
 
 bool has_target(const NewRow& row) {
-  return DataRow{row.ids, row.labels}.targets() > 0;
+  return DataRow{IdList::view(row.ids), IdList::view(row.labels)}.targets() > 0;
 }
 
 /// Cuts, leaves out what cannot teach, hands on. False ends the reading.

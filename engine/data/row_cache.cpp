@@ -166,7 +166,7 @@ void RowCacheWriter::add(std::span<const int32_t> ids, std::span<const int32_t> 
   file_.write(ids.data(), ids.size_bytes());
   file_.write(labels.data(), labels.size_bytes());
   bytes_ += ids.size_bytes() + labels.size_bytes();
-  sum_ = add_row(sum_, {ids, labels, line});
+  sum_ = add_row(sum_, {IdList::view(ids), IdList::view(labels), line});
   index_.push_back(line);
   index_.push_back(static_cast<int64_t>(ids.size()));
 }
@@ -212,7 +212,7 @@ std::optional<Dataset> read_row_cache(const std::filesystem::path& path, const C
     std::memcpy(entry, bytes.data() + f.index_at + i * sizeof entry, sizeof entry);
     const auto n = static_cast<size_t>(entry[1]);
     if (entry[1] < 1 || n > left / 2) return std::nullopt;
-    data.rows.push_back({{ids, n}, {ids + n, n}, entry[0]});
+    data.rows.push_back({IdList::view({ids, n}), IdList::view({ids + n, n}), entry[0]});
     if (!ids_fit(data.rows.back().ids, vocab, false) || !ids_fit(data.rows.back().labels, vocab, true))
       return std::nullopt;
     sum = add_row(sum, data.rows.back());

@@ -119,7 +119,7 @@ TEST(Layout, ARunOfALargeVocabularyStaysSmall) {
   save_tiny_model(*tiny_model(tiny_config(kVocab, 1024)), folder / "model");
   std::string text;
   for (const DataRow& row : drawn_rows({kTokens, kTokens, 20}, kVocab))
-    text += nlohmann::json{{"input_ids", std::vector<int32_t>(row.ids.begin(), row.ids.end())}}.dump() + "\n";
+    text += nlohmann::json{{"input_ids", row.ids}}.dump() + "\n";
   write_bytes(folder / "train.jsonl", text);
   write_bytes(
       folder / "exp.yaml",

@@ -39,13 +39,13 @@ void save_tiny_model(Decoder& model, const std::filesystem::path& folder) {
 
 std::vector<DataRow> drawn_rows(const std::vector<int64_t>& lengths, int64_t vocab) {
   Rng rng(11, "rows");
-  static RowArena arena;  // rows of tests may live as long as the program
   std::vector<DataRow> rows;
   for (const int64_t length : lengths) {
-    std::vector<int32_t> ids;
+    DataRow row;
     for (int64_t i = 0; i < length; ++i)
-      ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(vocab))));
-    rows.push_back(arena.keep(ids, ids));
+      row.ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint32_t>(vocab))));
+    row.labels = row.ids;
+    rows.push_back(std::move(row));
   }
   return rows;
 }

@@ -199,9 +199,9 @@ TEST(Dataset, ALongTextFileIsReadInParts) {
   for (int i = 0; text.size() < (size_t{2} << 20) + 1000; ++i)
     text += "The lamp " + std::to_string(i * 7919) + " is there.\n\n  Again\n";
   const Dataset d = f.load("a.txt", DataFormat::text, text);
-  std::string read = f.decoded(d.rows[0].ids.first(1));
+  std::string read = f.decoded(d.rows[0].ids.span().first(1));
   std::string all;
-  for (const DataRow& row : d.rows) all += f.decoded(row.ids.subspan(1));
+  for (const DataRow& row : d.rows) all += f.decoded(row.ids.span().subspan(1));
   EXPECT_EQ(read + all, text + "<|im_end|>");
   EXPECT_GT(d.rows.back().line, d.rows.front().line);
 }

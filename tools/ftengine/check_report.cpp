@@ -107,7 +107,8 @@ class JointTokens {
 void print_samples(const RunSubject& r, const CheckOptions& options) {
   RunData data;
   open_text(r.experiment, data);
-  DatasetOptions o = dataset_options(r.experiment, data, r.loaded.model->facts());
+  DatasetOptions o = dataset_options(r.experiment, data, r.loaded.model->facts(),
+                                     room_for_samples(r.loaded.model->facts(), r.adapters.all()));
   o.cache_dir.clear();
   JointTokens joint;
   for (const DataSet& set : r.experiment.data.train) {
