@@ -94,8 +94,7 @@ void check_recorded(const RecordedText& trained, const Template& found, bool cho
         fmt::format("{}: prompts are rendered otherwise here than in training (template {}, tokenizer {})",
                     trained.source, found.name(), found.tokenizer().source());
     if (!chosen)
-      bad_input("{}; take the tokenizer that stood beside the adapter, or insist with --template {}", what,
-                found.name());
+      bad_input("{}; take the tokenizer that stood beside the adapter, or insist with --template NAME", what);
     fmt::print(stderr, "warning: {}; expect poor answers\n", what);
   }
   const auto stops = found.stop_ids();
