@@ -104,8 +104,8 @@ TEST(Check, SeveralFilesWithWeights) {
   const Home home;
   write_bytes(home / "more.csv", "prompt,completion\nthree,drei\nfour,vier\n");
   home.yaml(
-      "[{path: train.jsonl, format: prompt_completion, weight: 3}, {path: more.csv, format: "
-      "prompt_completion}]");
+      "{train: [{path: train.jsonl, format: prompt_completion, weight: 3}, {path: more.csv, format: "
+      "prompt_completion}]}");
   expect_says(home.check(), {"train.jsonl:1:", "more.csv:2:", "rows             8"});
 }
 

@@ -7,6 +7,7 @@
 #include "adapters/stack.h"
 #include "engine/config/json.h"
 #include "engine/config/yaml.h"
+#include "engine/data/open_tokenizer.h"
 #include "engine/generate/text.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/text_file.h"
