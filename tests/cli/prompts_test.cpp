@@ -263,7 +263,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"{peft_type: PREFIX_TUNING, num_virtual_tokens: 32}", {"32 virtual tokens", "position"}},
         Refusal{"{peft_type: PREFIX_TUNING, prefix_projection: true, prefix_tuning_init: RANDOM}",
                 {"prefix_tuning_init", "prefix_projection"}},
-        Refusal{"[{peft_type: PROMPT_TUNING}, {peft_type: P_TUNING}]", {"two prompts"}}));
+        Refusal{"[{peft_type: PROMPT_TUNING, num_virtual_tokens: 3}, {peft_type: P_TUNING, "
+                "num_virtual_tokens: 3}]",
+                {"two prompts"}}));
 
 }  // namespace
 }  // namespace ft::cli
