@@ -11,12 +11,18 @@ const std::vector<AdapterKind>& adapter_kinds() {
       {"IA3", "learned factors on outputs and feed-forward inputs (Liu et al. 2022)", 3e-3, make_ia3},
       {"BITFIT", "the biases alone (Ben Zaken et al. 2022)", 1e-3, make_bitfit},
       {"LN_TUNING", "the norm layers alone (Zhao et al. 2023)", 1e-3, make_ln_tuning},
-      {"PROMPT_TUNING", "a learned prompt of num_virtual_tokens rows, 20 (Lester et al. 2021)", 1e-2,
-       make_prompt_tuning},
-      {"P_TUNING", "a prompt made by an MLP or LSTM encoder (Liu et al. 2021)", 1e-3, make_p_tuning},
+      {"PROMPT_TUNING",
+       "a learned prompt of num_virtual_tokens rows, 20; prompt_tuning_init SAMPLE_VOCAB, TEXT or RANDOM "
+       "(Lester et al. 2021)",
+       1e-2, make_prompt_tuning},
+      {"P_TUNING",
+       "a prompt made by an MLP or LSTM encoder; encoder_num_layers and encoder_dropout are the LSTM's, "
+       "an MLP ignores them as PEFT's does (Liu et al. 2021)",
+       1e-3, make_p_tuning},
       {"PREFIX_TUNING",
-       "learned keys and values before every layer, plain or by an encoder (Li and Liang 2021; P-tuning v2)",
-       1e-3, make_prefix_tuning},
+       "learned keys and values before every layer, plain or, with prefix_projection, by an MLP or LSTM "
+       "encoder (Li and Liang 2021; P-tuning v2, Liu et al. 2022)",
+       1e-2, make_prefix_tuning},
       {"NONE", "full fine-tuning: every weight is trained", 2e-5, make_full},
   };
   return kinds;
