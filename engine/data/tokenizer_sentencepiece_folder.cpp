@@ -150,8 +150,10 @@ TokenizerParts parts_from_sentencepiece(const std::string& bytes, const std::str
     return parts;
   }
   add_listed_tokens(*side, parts);
-  for (const auto id : {sp.unk_id, sp.bos_id, sp.eos_id}) {
-    if (id) parts.make_special(parts.content(*id));
+  const std::pair<const char*, std::optional<int32_t>> standard[] = {
+      {"unk_token", sp.unk_id}, {"bos_token", sp.bos_id}, {"eos_token", sp.eos_id}};
+  for (const auto& [key, id] : standard) {
+    if (id && !side->special(key)) parts.make_special(parts.content(*id));
   }
   if (name == "T5Tokenizer") apply_t5(*side, parts);
   if (chatglm) apply_chatglm(parts, first_chatglm);
