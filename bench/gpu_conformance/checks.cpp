@@ -40,7 +40,10 @@ double deviation(const Results::One& got, const Results::One& plain, const Resul
     const double g = got.values[i], r = reference.values[i];
     if (g == r || (std::isnan(g) && std::isnan(r))) continue;
     if (!std::isfinite(g) || !std::isfinite(r) || r == kMark) return kInfinite;
-    const double limit = computed + (got.kept == DType::bf16 ? 0x1p-8 * std::fabs(r) : 0);
+    const double rounding = got.kept == DType::bf16  ? 0x1p-8 * std::fabs(r)
+                            : got.kept == DType::f16 ? 0x1p-11 * std::fabs(r) + 0x1p-25
+                                                     : 0;
+    const double limit = computed + rounding;
     worst = std::max(worst, limit > 0 ? std::fabs(g - r) / limit : kInfinite);
   }
   return worst;

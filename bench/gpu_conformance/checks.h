@@ -3,7 +3,7 @@
 //
 // The limit of a result is earned, as in tests/ops/op_test.h: the device's error against the CPU's float64
 // kernel is at most twice that of the CPU's float32 kernel, plus a few units of rounding at the largest
-// magnitude; a bfloat16 result may be rounded once more. A second run on the device must give the same bits.
+// magnitude; a 16-bit result may be rounded once more. A second run on the device must give the same bits.
 #pragma once
 
 #include <cmath>
@@ -35,7 +35,7 @@ class Results {
  public:
   struct One {
     std::string op, name;
-    DType kept = DType::f32;  // what the values were rounded to: f32, bf16, f64; i32 for what must be equal
+    DType kept = DType::f32;  // what the values were rounded to; i32 for what must be equal
     std::vector<double> values;
     Allowance allowance;
   };
@@ -88,7 +88,7 @@ class Checks {
   std::vector<OpReport> ops_;
 };
 
-// Every op of the case tables, in float32 and, where the op has it, in bfloat16.
+// Every op of the case tables, in float32 and, where the op has them, in bfloat16 and float16.
 void check_activations(Checks& checks);
 void check_attention(Checks& checks);
 void check_cross_entropy(Checks& checks);

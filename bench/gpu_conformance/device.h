@@ -29,7 +29,7 @@ std::string version_text(int version);
 struct Roofline {
   double gb_per_second = 0, bf16 = 0, f32 = 0;
 
-  double tflops(DType type) const { return type == DType::bf16 ? bf16 : f32; }
+  double tflops(DType type) const { return size_of(type) == 2 ? bf16 : f32; }
   /// The least time in ms that moves `bytes` and computes `flops` in `type`.
   double least_ms(double bytes, double flops, DType type) const;
 };

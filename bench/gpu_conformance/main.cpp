@@ -2,10 +2,11 @@
 //
 //   gpu_conformance [--quick] [--json FILE] [--training FOLDER]... [--timing auto|always|never]
 //
-// Runs every case of the op tests' tables on CUDA device 0 in float32 and bfloat16, forward and backward, and
-// compares with the CPU in float64; trains ten steps (LoRA, and all weights) on both; times every kernel. A
-// program built with FT_CUDA=sim does the first two on the simulator. Exit code 0: all passed; 1: something
-// failed; 2: wrong arguments, or no device. On a GPU about a minute, of which the CPU's share is the most.
+// Runs every case of the op tests' tables on CUDA device 0 in float32, bfloat16 and float16, forward and
+// backward, and compares with the CPU in float64; trains ten steps (LoRA, and all weights) on both; times
+// every kernel. A program built with FT_CUDA=sim does the first two on the simulator. Exit code 0: all
+// passed; 1: something failed; 2: wrong arguments, or no device. On a GPU about a minute, of which the CPU's
+// share is the most.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 

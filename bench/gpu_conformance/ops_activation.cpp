@@ -49,6 +49,7 @@ void check(Checks& checks) {
 void check_activations(Checks& checks) {
   check<float>(checks);
   check<BF16>(checks);
+  check<F16>(checks);
 }
 
 }  // namespace ft::bench

@@ -29,9 +29,9 @@ AttentionData<T> on_cpu(const AttentionData<float>& x) {
 template <class T, class Kept>
 Results results_of(const AttentionData<Kept>& x) {
   // Gradients of scores are differences of products of two normal numbers, and nothing but their rounding
-  // where a row sees one key: in float32 some 2^-24 of such a product, times q or k. In bfloat16 p and ds are
-  // rounded too (2^-9 each) before they are multiplied: 2^-7 of the largest element.
-  const Allowance allowed = std::is_same_v<T, BF16> ? Allowance{0x1p17, 1} : Allowance{4, 4};
+  // where a row sees one key: in float32 some 2^-24 of such a product, times q or k. In 16 bits p and ds are
+  // rounded too before they are multiplied: two half units of the largest element.
+  const Allowance allowed = sizeof(T) == 2 ? Allowance{kHalfUnit<T> * 0x1p25, 1} : Allowance{4, 4};
   Results r;
   for (const auto& [name, values] : x.results()) {
     const char* op = name == "out" || name == "lse" ? "attention" : "attention_grad";
@@ -42,7 +42,7 @@ Results results_of(const AttentionData<Kept>& x) {
 
 template <class T>
 void check_case(Checks& checks, const std::string& name, AttentionData<float> x) {
-  if (std::is_same_v<T, BF16>) round_inputs(x);
+  if constexpr (sizeof(T) == 2) round_inputs<T>(x);
   checks.run<T>("attention", name, [&]<class A>(auto place) {
     if constexpr (place.is_cpu) {
       return results_of<A>(on_cpu<A>(x));
@@ -67,6 +67,7 @@ void check(Checks& checks) {
 void check_attention(Checks& checks) {
   check<float>(checks);
   check<BF16>(checks);
+  check<F16>(checks);
 }
 
 }  // namespace ft::bench

@@ -56,6 +56,7 @@ void check(Checks& checks) {
 void check_cross_entropy(Checks& checks) {
   check<float>(checks);
   check<BF16>(checks);
+  check<F16>(checks);
 }
 
 }  // namespace ft::bench

@@ -98,12 +98,16 @@ void check_dropout(Checks& checks) {
 void check_elementwise(Checks& checks) {
   check_whole_buffers<float>(checks);
   check_whole_buffers<BF16>(checks);
+  check_whole_buffers<F16>(checks);
   check_column_sums<float>(checks);
   check_column_sums<BF16>(checks);
+  check_column_sums<F16>(checks);
   check_column_scales<float>(checks);
   check_column_scales<BF16>(checks);
+  check_column_scales<F16>(checks);
   check_dropout<float>(checks);
   check_dropout<BF16>(checks);
+  check_dropout<F16>(checks);
 }
 
 }  // namespace ft::bench

@@ -45,6 +45,7 @@ void check(Checks& checks) {
 void check_embeddings(Checks& checks) {
   check<float>(checks);
   check<BF16>(checks);
+  check<F16>(checks);
 }
 
 }  // namespace ft::bench

@@ -75,8 +75,8 @@ void check_layer(Checks& checks, const LowRankCase& c, bool with_bias) {
     }
     Results r;
     Allowance allowed = sum_allowance(inputs);
-    // Tensor cores take the thin product in bfloat16, whose rounding (2^-9) every output inherits.
-    if (std::is_same_v<A, BF16>) allowed.units = 0x1p16;
+    // Tensor cores take the thin product in 16 bits, whose rounding every output inherits.
+    if (sizeof(A) == 2) allowed.units = kHalfUnit<A> * 0x1p24;
     r.add("lora_linear", "y", y.host(), allowed);
     return r;
   });
@@ -137,8 +137,10 @@ void check_low_rank(Checks& checks) {
   for (const LowRankCase& c : cases()) {
     check_thin_products<float>(checks, c);
     check_thin_products<BF16>(checks, c);
+    check_thin_products<F16>(checks, c);
     check_layer<float>(checks, c, bias);
     check_layer<BF16>(checks, c, bias);
+    check_layer<F16>(checks, c, bias);
     bias = !bias;
   }
   for (const LowRankLinearCase& c : low_rank_linear_cases()) {

@@ -9,7 +9,7 @@ namespace {
 template <class T>
 Allowance allowance(int64_t n) {
   Allowance a = sum_allowance(n);
-  if (std::is_same_v<T, BF16>) a.units += 32;
+  if (sizeof(T) == 2) a.units += 32;
   return a;
 }
 
@@ -17,7 +17,7 @@ template <class T>
 void check_products(Checks& checks, const MatmulCase& c, DType storage) {
   const int64_t ldx = c.inputs + c.pad, ldy = c.outputs + c.pad;
   const auto x = random_inputs<T>(c.tokens * ldx, "x"), y = random_inputs<T>(c.tokens * ldy, "y");
-  // bfloat16 products read weight and bias in bfloat16, whatever they are stored in.
+  // 16-bit products read weight and bias in their own type, whatever they are stored in.
   const auto w =
       rounded_to(dtype_of<T>, rounded_to(storage, random_vector<float>(c.outputs * c.inputs, "w")));
   const auto bias = rounded_to(dtype_of<T>, random_vector<float>(c.outputs, "bias"));
@@ -73,10 +73,12 @@ void check_matmuls(Checks& checks) {
     for (const DType storage : kStorages) {
       check_products<float>(checks, c, storage);
       check_products<BF16>(checks, c, storage);
+      check_products<F16>(checks, c, storage);
     }
   }
   check_weight_gradients<float>(checks);
   check_weight_gradients<BF16>(checks);
+  check_weight_gradients<F16>(checks);
 }
 
 }  // namespace ft::bench

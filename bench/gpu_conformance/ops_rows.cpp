@@ -59,8 +59,10 @@ void check_copies(Checks& checks) {
 void check_rows(Checks& checks) {
   check_rope<float>(checks);
   check_rope<BF16>(checks);
+  check_rope<F16>(checks);
   check_copies<float>(checks);
   check_copies<BF16>(checks);
+  check_copies<F16>(checks);
 }
 
 }  // namespace ft::bench

@@ -20,8 +20,9 @@ namespace ft::bench {
 namespace {
 
 constexpr int64_t kSteps = 10;
-// bfloat16 rounds every activation (by up to 2^-9): the curve is the CPU's up to some ten of these.
-constexpr double kFloat32 = 1e-4, kBFloat16 = 2e-2;
+// bfloat16 rounds every activation (by up to 2^-9), float16 an eighth of it: the curve is the CPU's up to
+// some ten of these.
+constexpr double kFloat32 = 1e-4, kBFloat16 = 2e-2, kFloat16 = kBFloat16 / 8;
 
 /// A folder of its own that is removed again.
 class TemporaryFolder {
@@ -142,11 +143,11 @@ std::vector<TrainingReport> compare_training(const std::filesystem::path& folder
   const SilentStderr silent;
   std::vector<TrainingReport> reports;
   Outcome cpu;
-  for (const DType type : {DType::f32, DType::bf16}) {
+  for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
     TrainingReport& r = reports.emplace_back();
     r.folder = folder.string();
     r.type = type;
-    r.tolerance = type == DType::bf16 ? kBFloat16 : kFloat32;
+    r.tolerance = type == DType::bf16 ? kBFloat16 : type == DType::f16 ? kFloat16 : kFloat32;
     try {
       if (cpu.losses.empty()) cpu = run(folder, "cpu", DType::f32);
       const Outcome first = run(folder, device, type);

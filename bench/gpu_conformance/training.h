@@ -22,8 +22,8 @@ struct TrainingReport {
   bool failed() const { return !error.empty() || !same_bits || !(worst <= tolerance); }
 };
 
-/// Ten steps as FOLDER/exp.yaml says (tokenised rows), on the CPU and on `device`, in float32 and bfloat16.
-/// Throws ft::InputError for a folder that is not such a one.
+/// Ten steps as FOLDER/exp.yaml says (tokenised rows), on the CPU and on `device`, in float32, bfloat16 and
+/// float16. Throws ft::InputError for a folder that is not such a one.
 std::vector<TrainingReport> compare_training(const std::filesystem::path& folder, const std::string& device);
 
 }  // namespace ft::bench

@@ -39,7 +39,7 @@ class CpuStream {
 /// every overload on it, live in kernels/cuda: programs without that backend have the declaration only.
 class CudaStream {
  public:
-  using Compute = ComputeTypes<float, BF16>;
+  using Compute = ComputeTypes<float, BF16, F16>;
   using Parameters = ComputeTypes<float>;
   /// The one stream of CUDA device `index`; handles to it are equal.
   explicit CudaStream(int index);

@@ -1,7 +1,8 @@
 // Element types, and the one place where a run-time type becomes a template argument.
 //
 // float32 is the compute type of training; float64 is the same kernels compiled once more, for gradient
-// certificates. bfloat16 and float16 are storage for frozen weights: they are widened before arithmetic.
+// certificates. bfloat16 and float16 are storage for frozen weights, widened before arithmetic, and on CUDA
+// types of activations.
 #pragma once
 
 #include <bit>
@@ -91,11 +92,11 @@ template <class T>
 constexpr DType dtype_of = DTypeOf<T>::value;
 
 /// What belongs to activations of type T but is kept wider: trained parameters and their gradients,
-/// statistics, scalars. bfloat16 activations go with float32; float32 and float64 with themselves.
+/// statistics, scalars. 16-bit activations go with float32; float32 and float64 with themselves.
 template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, BF16>, float, T>;
+using Wide = std::conditional_t<sizeof(T) == 2, float, T>;
 constexpr DType wide_of(DType t) {
-  return t == DType::bf16 ? DType::f32 : t;
+  return size_of(t) == 2 ? DType::f32 : t;
 }
 
 /// Types of activations that a backend computes in.

@@ -15,6 +15,9 @@ float widened(double v) {
 float widened(BF16 v) {
   return to_float(v);
 }
+float widened(F16 v) {
+  return to_float(v);
+}
 
 }  // namespace
 
@@ -55,7 +58,7 @@ void for_each_logits(Model& model, Forward& forward, const Tensor& hidden,
                                       RowIndex{{forward.tape.upload(bounds), 1}, {}, {}})
                               .to(Device());
     const auto vocab = static_cast<size_t>(logits.dim(1));
-    dispatch_compute(ComputeTypes<float, double, BF16>(), logits.dtype(), [&]<class T>() {
+    dispatch_compute(ComputeTypes<float, double, BF16, F16>(), logits.dtype(), [&]<class T>() {
       on_host(forward.tape.stream(), end - begin, [&](int64_t i) {
         const T* from = logits.data<T>() + static_cast<size_t>(i) * vocab;
         std::vector<float> row(vocab);

@@ -39,6 +39,7 @@ struct StepInfo {
   bool training = false;
   uint64_t dropout_key = 0;
   int64_t step = 0, total_steps = 0;  // 0-based optimizer step
+  double loss_scale = 1;              // what all gradients are multiplied by: float16's, see loss_scale.h
 };
 
 /// What an adapter puts before the samples' own tokens; undefined or empty: nothing.
@@ -85,11 +86,11 @@ class Adapter {
   /// (a prompt encoder's output, norms of weights). `pass` has a tape of its own, whose backward runs once,
   /// after that of the passes.
   virtual void prepare(Forward& /*pass*/, VirtualParts& /*parts*/) {}
-  /// Once after the passes of a training step: a term of the loss of its own, whose gradient it adds to the
-  /// parameters'. Returns the term.
+  /// Once after the passes of a training step: a term of the loss of its own, whose gradient, times
+  /// info.loss_scale, it adds to the parameters'. Returns the term.
   virtual double extra_loss(Stream&, const StepInfo&) { return 0; }
   /// Once after the optimizer's update: the gradients, as the update used them before clipping, are still
-  /// there.
+  /// there, times info.loss_scale.
   virtual void after_update(Stream&, const StepInfo&) {}
   /// Of a trained parameter, beside training.learning_rate (LoRA+).
   virtual double learning_rate_factor(const Parameter&) const { return 1; }

@@ -54,18 +54,22 @@ void activation(CpuStream&, const ActivationArgs<float>&);
 void activation(CpuStream&, const ActivationArgs<double>&);
 void activation(CudaStream&, const ActivationArgs<float>&);
 void activation(CudaStream&, const ActivationArgs<BF16>&);
+void activation(CudaStream&, const ActivationArgs<F16>&);
 void activation_grad(CpuStream&, const ActivationGradArgs<float>&);
 void activation_grad(CpuStream&, const ActivationGradArgs<double>&);
 void activation_grad(CudaStream&, const ActivationGradArgs<float>&);
 void activation_grad(CudaStream&, const ActivationGradArgs<BF16>&);
+void activation_grad(CudaStream&, const ActivationGradArgs<F16>&);
 void gated_activation(CpuStream&, const GatedActivationArgs<float>&);
 void gated_activation(CpuStream&, const GatedActivationArgs<double>&);
 void gated_activation(CudaStream&, const GatedActivationArgs<float>&);
 void gated_activation(CudaStream&, const GatedActivationArgs<BF16>&);
+void gated_activation(CudaStream&, const GatedActivationArgs<F16>&);
 void gated_activation_grad(CpuStream&, const GatedActivationGradArgs<float>&);
 void gated_activation_grad(CpuStream&, const GatedActivationGradArgs<double>&);
 void gated_activation_grad(CudaStream&, const GatedActivationGradArgs<float>&);
 void gated_activation_grad(CudaStream&, const GatedActivationGradArgs<BF16>&);
+void gated_activation_grad(CudaStream&, const GatedActivationGradArgs<F16>&);
 
 // ---- differentiable
 

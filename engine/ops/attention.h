@@ -56,10 +56,12 @@ void attention(CpuStream&, const AttentionArgs<float>&);
 void attention(CpuStream&, const AttentionArgs<double>&);
 void attention(CudaStream&, const AttentionArgs<float>&);
 void attention(CudaStream&, const AttentionArgs<BF16>&);
+void attention(CudaStream&, const AttentionArgs<F16>&);
 void attention_grad(CpuStream&, const AttentionGradArgs<float>&);
 void attention_grad(CpuStream&, const AttentionGradArgs<double>&);
 void attention_grad(CudaStream&, const AttentionGradArgs<float>&);
 void attention_grad(CudaStream&, const AttentionGradArgs<BF16>&);
+void attention_grad(CudaStream&, const AttentionGradArgs<F16>&);
 
 // ---- differentiable
 

@@ -36,10 +36,12 @@ void column_scale(CpuStream&, const ColumnScaleArgs<float>&);
 void column_scale(CpuStream&, const ColumnScaleArgs<double>&);
 void column_scale(CudaStream&, const ColumnScaleArgs<float>&);
 void column_scale(CudaStream&, const ColumnScaleArgs<BF16>&);
+void column_scale(CudaStream&, const ColumnScaleArgs<F16>&);
 void column_scale_grad(CpuStream&, const ColumnScaleGradArgs<float>&);
 void column_scale_grad(CpuStream&, const ColumnScaleGradArgs<double>&);
 void column_scale_grad(CudaStream&, const ColumnScaleGradArgs<float>&);
 void column_scale_grad(CudaStream&, const ColumnScaleGradArgs<BF16>&);
+void column_scale_grad(CudaStream&, const ColumnScaleGradArgs<F16>&);
 
 // ---- differentiable
 

@@ -26,5 +26,6 @@ void cross_entropy(CpuStream&, const CrossEntropyArgs<float>&);
 void cross_entropy(CpuStream&, const CrossEntropyArgs<double>&);
 void cross_entropy(CudaStream&, const CrossEntropyArgs<float>&);
 void cross_entropy(CudaStream&, const CrossEntropyArgs<BF16>&);
+void cross_entropy(CudaStream&, const CrossEntropyArgs<F16>&);
 
 }  // namespace ft

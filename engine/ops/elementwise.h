@@ -51,19 +51,23 @@ void add(CpuStream&, const AddArgs<float>&);
 void add(CpuStream&, const AddArgs<double>&);
 void add(CudaStream&, const AddArgs<float>&);
 void add(CudaStream&, const AddArgs<BF16>&);
+void add(CudaStream&, const AddArgs<F16>&);
 void scale(CpuStream&, const ScaleArgs<float>&);
 void scale(CpuStream&, const ScaleArgs<double>&);
 void scale(CudaStream&, const ScaleArgs<float>&);
 void scale(CudaStream&, const ScaleArgs<BF16>&);
+void scale(CudaStream&, const ScaleArgs<F16>&);
 void column_sum(CpuStream&, const ColumnSumArgs<float>&);
 void column_sum(CpuStream&, const ColumnSumArgs<double>&);
 void column_sum(CudaStream&, const ColumnSumArgs<float>&);
 void column_sum(CudaStream&, const ColumnSumArgs<BF16>&);
+void column_sum(CudaStream&, const ColumnSumArgs<F16>&);
 /// Forward and backward are the same map (apply it to dy).
 void dropout(CpuStream&, const DropoutArgs<float>&);
 void dropout(CpuStream&, const DropoutArgs<double>&);
 void dropout(CudaStream&, const DropoutArgs<float>&);
 void dropout(CudaStream&, const DropoutArgs<BF16>&);
+void dropout(CudaStream&, const DropoutArgs<F16>&);
 
 // ---- differentiable
 

@@ -35,10 +35,12 @@ void embedding(CpuStream&, const EmbeddingArgs<float>&);
 void embedding(CpuStream&, const EmbeddingArgs<double>&);
 void embedding(CudaStream&, const EmbeddingArgs<float>&);
 void embedding(CudaStream&, const EmbeddingArgs<BF16>&);
+void embedding(CudaStream&, const EmbeddingArgs<F16>&);
 void embedding_grad(CpuStream&, const EmbeddingGradArgs<float>&);
 void embedding_grad(CpuStream&, const EmbeddingGradArgs<double>&);
 void embedding_grad(CudaStream&, const EmbeddingGradArgs<float>&);
 void embedding_grad(CudaStream&, const EmbeddingGradArgs<BF16>&);
+void embedding_grad(CudaStream&, const EmbeddingGradArgs<F16>&);
 
 // ---- differentiable
 

@@ -49,13 +49,16 @@ void low_rank_down(CpuStream&, const LowRankDownArgs<float>&);
 void low_rank_down(CpuStream&, const LowRankDownArgs<double>&);
 void low_rank_down(CudaStream&, const LowRankDownArgs<float>&);
 void low_rank_down(CudaStream&, const LowRankDownArgs<BF16>&);
+void low_rank_down(CudaStream&, const LowRankDownArgs<F16>&);
 void low_rank_up(CpuStream&, const LowRankUpArgs<float>&);
 void low_rank_up(CpuStream&, const LowRankUpArgs<double>&);
 void low_rank_up(CudaStream&, const LowRankUpArgs<float>&);
 void low_rank_up(CudaStream&, const LowRankUpArgs<BF16>&);
+void low_rank_up(CudaStream&, const LowRankUpArgs<F16>&);
 void low_rank_grad(CpuStream&, const LowRankGradArgs<float>&);
 void low_rank_grad(CpuStream&, const LowRankGradArgs<double>&);
 void low_rank_grad(CudaStream&, const LowRankGradArgs<float>&);
 void low_rank_grad(CudaStream&, const LowRankGradArgs<BF16>&);
+void low_rank_grad(CudaStream&, const LowRankGradArgs<F16>&);
 
 }  // namespace ft

@@ -55,9 +55,11 @@ void low_rank_linear(CpuStream&, const LowRankLinearArgs<float>&);
 void low_rank_linear(CpuStream&, const LowRankLinearArgs<double>&);
 void low_rank_linear(CudaStream&, const LowRankLinearArgs<float>&);
 void low_rank_linear(CudaStream&, const LowRankLinearArgs<BF16>&);
+void low_rank_linear(CudaStream&, const LowRankLinearArgs<F16>&);
 void low_rank_linear_grad(CpuStream&, const LowRankLinearGradArgs<float>&);
 void low_rank_linear_grad(CpuStream&, const LowRankLinearGradArgs<double>&);
 void low_rank_linear_grad(CudaStream&, const LowRankLinearGradArgs<float>&);
 void low_rank_linear_grad(CudaStream&, const LowRankLinearGradArgs<BF16>&);
+void low_rank_linear_grad(CudaStream&, const LowRankLinearGradArgs<F16>&);
 
 }  // namespace ft

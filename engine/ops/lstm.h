@@ -38,10 +38,12 @@ void lstm_cell(CpuStream&, const LstmCellArgs<float>&);
 void lstm_cell(CpuStream&, const LstmCellArgs<double>&);
 void lstm_cell(CudaStream&, const LstmCellArgs<float>&);
 void lstm_cell(CudaStream&, const LstmCellArgs<BF16>&);
+void lstm_cell(CudaStream&, const LstmCellArgs<F16>&);
 void lstm_cell_grad(CpuStream&, const LstmCellGradArgs<float>&);
 void lstm_cell_grad(CpuStream&, const LstmCellGradArgs<double>&);
 void lstm_cell_grad(CudaStream&, const LstmCellGradArgs<float>&);
 void lstm_cell_grad(CudaStream&, const LstmCellGradArgs<BF16>&);
+void lstm_cell_grad(CudaStream&, const LstmCellGradArgs<F16>&);
 
 // ---- differentiable
 

@@ -73,14 +73,17 @@ void matmul(CpuStream&, const MatmulArgs<float>&);
 void matmul(CpuStream&, const MatmulArgs<double>&);
 void matmul(CudaStream&, const MatmulArgs<float>&);
 void matmul(CudaStream&, const MatmulArgs<BF16>&);
+void matmul(CudaStream&, const MatmulArgs<F16>&);
 void matmul_grad_input(CpuStream&, const MatmulGradInputArgs<float>&);
 void matmul_grad_input(CpuStream&, const MatmulGradInputArgs<double>&);
 void matmul_grad_input(CudaStream&, const MatmulGradInputArgs<float>&);
 void matmul_grad_input(CudaStream&, const MatmulGradInputArgs<BF16>&);
+void matmul_grad_input(CudaStream&, const MatmulGradInputArgs<F16>&);
 void matmul_grad_weight(CpuStream&, const MatmulGradWeightArgs<float>&);
 void matmul_grad_weight(CpuStream&, const MatmulGradWeightArgs<double>&);
 void matmul_grad_weight(CudaStream&, const MatmulGradWeightArgs<float>&);
 void matmul_grad_weight(CudaStream&, const MatmulGradWeightArgs<BF16>&);
+void matmul_grad_weight(CudaStream&, const MatmulGradWeightArgs<F16>&);
 
 /// Packs rows [row, row + count) of a plain float32 source (row stride ld) into `data` of type `dtype`; the
 /// caller zeroes the buffer first when N is not a multiple of 16.

@@ -51,10 +51,12 @@ void norm(CpuStream&, const NormArgs<float>&);
 void norm(CpuStream&, const NormArgs<double>&);
 void norm(CudaStream&, const NormArgs<float>&);
 void norm(CudaStream&, const NormArgs<BF16>&);
+void norm(CudaStream&, const NormArgs<F16>&);
 void norm_grad(CpuStream&, const NormGradArgs<float>&);
 void norm_grad(CpuStream&, const NormGradArgs<double>&);
 void norm_grad(CudaStream&, const NormGradArgs<float>&);
 void norm_grad(CudaStream&, const NormGradArgs<BF16>&);
+void norm_grad(CudaStream&, const NormGradArgs<F16>&);
 
 // ---- differentiable
 

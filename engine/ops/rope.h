@@ -27,6 +27,7 @@ void rope(CpuStream&, const RopeArgs<float>&);
 void rope(CpuStream&, const RopeArgs<double>&);
 void rope(CudaStream&, const RopeArgs<float>&);
 void rope(CudaStream&, const RopeArgs<BF16>&);
+void rope(CudaStream&, const RopeArgs<F16>&);
 
 // ---- differentiable
 

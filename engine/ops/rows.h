@@ -24,6 +24,7 @@ void copy_rows(CpuStream&, const CopyRowsArgs<float>&);
 void copy_rows(CpuStream&, const CopyRowsArgs<double>&);
 void copy_rows(CudaStream&, const CopyRowsArgs<float>&);
 void copy_rows(CudaStream&, const CopyRowsArgs<BF16>&);
+void copy_rows(CudaStream&, const CopyRowsArgs<F16>&);
 
 // ---- differentiable
 

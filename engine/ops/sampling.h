@@ -54,5 +54,6 @@ struct NextTokenArgs {
 
 void next_token(CudaStream&, const NextTokenArgs<float>&);
 void next_token(CudaStream&, const NextTokenArgs<BF16>&);
+void next_token(CudaStream&, const NextTokenArgs<F16>&);
 
 }  // namespace ft

@@ -97,6 +97,7 @@ void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s,
       {"best_step", s.best_step},
       {"evals_without_gain", s.evals_without_gain},
       {"skipped_in_a_row", s.skipped_in_a_row},
+      {"loss_scale", {{"factor", s.loss_scale.factor}, {"good_steps", s.loss_scale.good_steps}}},
       {"metrics_bytes", s.metrics_bytes},
       {"base", identity.base},
       {"data", identity.data},
@@ -142,6 +143,12 @@ std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s
     s.best_step = j.at("best_step").get<int64_t>();
     s.evals_without_gain = j.at("evals_without_gain").get<int64_t>();
     s.skipped_in_a_row = j.at("skipped_in_a_row").get<int64_t>();
+    if (const auto scale = j.find("loss_scale"); scale != j.end()) {  // older checkpoints have none
+      s.loss_scale.factor = scale->at("factor").get<double>();
+      s.loss_scale.good_steps = scale->at("good_steps").get<int64_t>();
+      if (!(s.loss_scale.factor >= 1 && s.loss_scale.factor <= LossScale::kMost))
+        bad_input("{}: damaged: a loss scale of {}", file, s.loss_scale.factor);
+    }
     s.metrics_bytes = j.at("metrics_bytes").get<int64_t>();
     base = j.at("base").get<std::string>();
     data = j.at("data").get<std::string>();

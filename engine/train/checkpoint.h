@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/config/node.h"
+#include "engine/train/loss_scale.h"
 #include "engine/train/optimizer.h"
 #include "engine/train/trainer.h"
 
@@ -23,6 +24,7 @@ struct TrainerState {
   std::optional<double> best;  // metric_for_best_model
   int64_t best_step = 0, evals_without_gain = 0;
   int64_t skipped_in_a_row = 0;  // non-finite steps
+  LossScale loss_scale;          // of a float16 run
   int64_t metrics_bytes = 0;     // length of metrics.jsonl
 };
 

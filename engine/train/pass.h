@@ -20,7 +20,7 @@ struct PassSettings {
   bool training = false;   // dropout, gradients
   bool recompute = false;  // training.gradient_checkpointing
   uint64_t dropout_key = 0;
-  double gradient_scale = 1;              // 1 / targets of the optimizer step
+  double gradient_scale = 1;              // 1 / targets of the optimizer step, times the loss scale
   const AdapterStep* adapters = nullptr;  // what the adapters made for this step
   int64_t pass_tokens = kPassTokens;
 };

@@ -49,9 +49,10 @@ void Progress::update(const State& s) {
   if (first_ < 0) first_ = s.step - 1;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const double left = elapsed / static_cast<double>(s.step - first_) * static_cast<double>(total_ - s.step);
-  const std::string facts =
+  std::string facts =
       fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  {}  {} left", s.step, total_, s.loss,
                   s.tokens_per_second, human_bytes(static_cast<double>(resident_bytes())), human_time(left));
+  if (!s.device.empty()) facts += "  " + s.device;
   if (!terminal_) {
     if (s.logged) fmt::print(stderr, "{}\n", facts);
     return;

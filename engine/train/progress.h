@@ -15,7 +15,8 @@ class Progress {
   struct State {
     int64_t step = 0;  // finished
     double loss = 0, tokens_per_second = 0;
-    bool logged = false;  // a logging step
+    bool logged = false;      // a logging step
+    std::string device = {};  // DeviceWatch::text()
   };
   void update(const State& state);
   /// A line of its own: evaluation, checkpoint, warning.

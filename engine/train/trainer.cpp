@@ -7,6 +7,7 @@
 #include "engine/core/memory.h"
 #include "engine/core/rng.h"
 #include "engine/train/checkpoint.h"
+#include "engine/train/device_watch.h"
 #include "engine/train/metrics.h"
 #include "engine/train/optimizer.h"
 #include "engine/train/pass.h"
@@ -34,7 +35,10 @@ class Trainer {
         plan_(job.train.rows, t_, job.experiment.data.shuffle, job.experiment.data.group_by_length),
         optimizer_(t_, job.trainables, job.adapters),
         identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
-        progress_(plan_.total_steps()) {}
+        progress_(plan_.total_steps()),
+        watch_(stream.device()) {
+    if (compute == DType::f16) state_.loss_scale.factor = LossScale::kInitial;
+  }
 
   ~Trainer() { progress_.finish(); }  // an error's line stands below the progress bar, not behind it
 
@@ -92,7 +96,8 @@ class Trainer {
         .training = true,
         .dropout_key = dropout_key(static_cast<uint64_t>(t_.seed), static_cast<uint64_t>(state_.step)),
         .step = state_.step,
-        .total_steps = plan_.total_steps()};
+        .total_steps = plan_.total_steps(),
+        .loss_scale = state_.loss_scale.factor};
     AdapterStep adapters(job_.model, job_.adapters, stream_, compute_, info,
                          shares_prompt(job_.model, job_.adapters, true, any_first_target(rows)));
     QueuedLosses losses;
@@ -101,7 +106,7 @@ class Trainer {
                 .training = true,
                 .recompute = t_.gradient_checkpointing,
                 .dropout_key = info.dropout_key,
-                .gradient_scale = 1 / static_cast<double>(targets),
+                .gradient_scale = info.loss_scale / static_cast<double>(targets),
                 .adapters = &adapters},
                losses);
     const double extra = adapters.finish();
@@ -109,7 +114,8 @@ class Trainer {
       optimizer_.clear_gradients(stream_);
       return false;
     }
-    const double norm = optimizer_.gradient_norm(stream_, losses.copies());  // the step's one wait
+    const double norm =
+        optimizer_.gradient_norm(stream_, losses.copies()) / info.loss_scale;  // the step's one wait
     LossSum sum;
     losses.count(sum);
     const double loss = sum.mean() + extra;
@@ -137,13 +143,21 @@ class Trainer {
     if (std::isfinite(loss) && std::isfinite(norm)) {
       state_.skipped_in_a_row = 0;
       const double clip = t_.max_grad_norm > 0 ? std::min(1.0, t_.max_grad_norm / (norm + 1e-6)) : 1.0;
-      optimizer_.step(stream_, rate, clip);
+      optimizer_.step(stream_, rate, clip / state_.loss_scale.factor);
+      if (scales_loss() && state_.loss_scale.grow())
+        progress_.note(
+            fmt::format("step {}: the loss scale grows to {}", state_.step + 1, state_.loss_scale.factor));
       return true;
     }
     const Parameter* bad = optimizer_.non_finite();
     const std::string what =
         bad ? fmt::format("the gradient of {}", bad->name) : fmt::format("the loss ({})", loss);
-    progress_.note(fmt::format("warning: step {} skipped: {} is not finite", state_.step + 1, what));
+    const bool smaller = scales_loss() && state_.loss_scale.back_off();
+    progress_.note(
+        fmt::format("warning: step {} skipped: {} is not finite{}", state_.step + 1, what,
+                    smaller ? fmt::format("; the loss scale falls to {}", state_.loss_scale.factor) : ""));
+    // A smaller scale helps against gradients that are too large, not against a loss.
+    if (smaller && std::isfinite(loss)) return false;
     if (++state_.skipped_in_a_row >= kSkippedSteps)
       fail(
           "{} steps in a row were not finite, last {}; lower training.learning_rate; the last good "
@@ -152,27 +166,39 @@ class Trainer {
     return false;
   }
 
+  bool scales_loss() const { return compute_ == DType::f16; }
+
   void log(double norm, double rate, double tokens_per_second, double loss) {
     const int64_t every = t_.logging_interval(plan_.total_steps());
     const bool due = state_.step % every == 0 || state_.step == plan_.total_steps() ||
                      (t_.logging_first_step && state_.step == 1);
-    progress_.update(
-        {.step = state_.step, .loss = loss, .tokens_per_second = tokens_per_second, .logged = due});
+    watch_.look(due);
+    progress_.update({.step = state_.step,
+                      .loss = loss,
+                      .tokens_per_second = tokens_per_second,
+                      .logged = due,
+                      .device = watch_.text()});
     if (!due) return;
     const double mean_loss = state_.log_loss / static_cast<double>(state_.log_steps);
-    metrics_->write({{"step", state_.step},
-                     {"epoch", plan_.epoch_after(state_.step)},
-                     {"loss", mean_loss},
-                     {"grad_norm", norm},
-                     {"learning_rate", rate},
-                     {"tokens", {{"input", state_.tokens}, {"target", state_.targets}}},
-                     {"tokens_per_second", tokens_per_second},
-                     {"peak_memory_bytes", peak_resident_bytes()},
-                     {"time", static_cast<int64_t>(std::time(nullptr))}});
-    const Scalar scalars[] = {{"train/loss", mean_loss},
-                              {"train/grad_norm", norm},
-                              {"train/learning_rate", rate},
-                              {"train/tokens_per_second", tokens_per_second}};
+    nlohmann::ordered_json row = {{"step", state_.step},
+                                  {"epoch", plan_.epoch_after(state_.step)},
+                                  {"loss", mean_loss},
+                                  {"grad_norm", norm},
+                                  {"learning_rate", rate},
+                                  {"tokens", {{"input", state_.tokens}, {"target", state_.targets}}},
+                                  {"tokens_per_second", tokens_per_second},
+                                  {"peak_memory_bytes", peak_resident_bytes()}};
+    std::vector<Scalar> scalars = {{"train/loss", mean_loss},
+                                   {"train/grad_norm", norm},
+                                   {"train/learning_rate", rate},
+                                   {"train/tokens_per_second", tokens_per_second}};
+    if (scales_loss()) {
+      row["loss_scale"] = state_.loss_scale.factor;
+      scalars.push_back({"train/loss_scale", state_.loss_scale.factor});
+    }
+    watch_.add_to(row, scalars);
+    row["time"] = static_cast<int64_t>(std::time(nullptr));
+    metrics_->write(row);
     events_->write(state_.step, scalars);
     state_.log_loss = 0;
     state_.log_steps = 0;
@@ -252,6 +278,7 @@ class Trainer {
   OptimizerState optimizer_;
   RunIdentity identity_;
   Progress progress_;
+  DeviceWatch watch_;
   TrainerState state_;
   TrainResult result_;
   MetricsFile* metrics_ = nullptr;

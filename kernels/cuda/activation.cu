@@ -135,10 +135,16 @@ void activation(CudaStream& s, const ActivationArgs<float>& a) {
 void activation(CudaStream& s, const ActivationArgs<BF16>& a) {
   plain(s, a);
 }
+void activation(CudaStream& s, const ActivationArgs<F16>& a) {
+  plain(s, a);
+}
 void activation_grad(CudaStream& s, const ActivationGradArgs<float>& a) {
   plain_grad(s, a);
 }
 void activation_grad(CudaStream& s, const ActivationGradArgs<BF16>& a) {
+  plain_grad(s, a);
+}
+void activation_grad(CudaStream& s, const ActivationGradArgs<F16>& a) {
   plain_grad(s, a);
 }
 void gated_activation(CudaStream& s, const GatedActivationArgs<float>& a) {
@@ -147,10 +153,16 @@ void gated_activation(CudaStream& s, const GatedActivationArgs<float>& a) {
 void gated_activation(CudaStream& s, const GatedActivationArgs<BF16>& a) {
   gated(s, a);
 }
+void gated_activation(CudaStream& s, const GatedActivationArgs<F16>& a) {
+  gated(s, a);
+}
 void gated_activation_grad(CudaStream& s, const GatedActivationGradArgs<float>& a) {
   gated_grad(s, a);
 }
 void gated_activation_grad(CudaStream& s, const GatedActivationGradArgs<BF16>& a) {
+  gated_grad(s, a);
+}
+void gated_activation_grad(CudaStream& s, const GatedActivationGradArgs<F16>& a) {
   gated_grad(s, a);
 }
 

@@ -179,7 +179,7 @@ void run(CudaStream& stream, const AttentionArgs<T>& a) {
     pieces.softmax = reinterpret_cast<float2*>(stream.scratch<float>(rows * (2 + a.head_dim)));
     pieces.out = reinterpret_cast<float*>(pieces.softmax + rows);
   }
-  if constexpr (std::is_same_v<T, BF16>) {
+  if constexpr (sizeof(T) == 2) {
     pieces.only = takes_tensor_cores(a);
     if (pieces.only) attention_mma(stream, a);
   }
@@ -203,6 +203,9 @@ void attention(CudaStream& stream, const AttentionArgs<float>& args) {
   cuda_attention::run(stream, args);
 }
 void attention(CudaStream& stream, const AttentionArgs<BF16>& args) {
+  cuda_attention::run(stream, args);
+}
+void attention(CudaStream& stream, const AttentionArgs<F16>& args) {
   cuda_attention::run(stream, args);
 }
 

@@ -209,7 +209,7 @@ __global__ __launch_bounds__(kThreads) void prefix_kernel(const AttentionGradArg
 
 template <class T>
 void run_tiles(CudaStream& stream, const AttentionGradArgs<T>& g, const float* delta, float* sums) {
-  if constexpr (std::is_same_v<T, BF16>)
+  if constexpr (sizeof(T) == 2)
     if (takes_tensor_cores(g)) return attention_grad_mma(stream, g, delta, sums);
   for_head_dim(g.forward.head_dim, [&]<int D>() {
     const dim3 keys = attention_grid(
@@ -255,6 +255,9 @@ void attention_grad(CudaStream& stream, const AttentionGradArgs<float>& args) {
   cuda_attention::run(stream, args);
 }
 void attention_grad(CudaStream& stream, const AttentionGradArgs<BF16>& args) {
+  cuda_attention::run(stream, args);
+}
+void attention_grad(CudaStream& stream, const AttentionGradArgs<F16>& args) {
   cuda_attention::run(stream, args);
 }
 

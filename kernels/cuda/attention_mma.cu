@@ -1,6 +1,6 @@
-// Attention forward on tensor cores, bfloat16 with float sums: the algorithm of attention.cu, a block of 64
-// or 128 lanes, queries in registers for the whole walk, tiles of 64 keys. Exponents are taken to base 2; p
-// is rounded to bfloat16 before it meets the values, the sum is of the unrounded p.
+// Attention forward on tensor cores, T of 16 bits with float sums: the algorithm of attention.cu, a block of
+// 64 or 128 lanes, queries in registers for the whole walk, tiles of 64 keys. Exponents are taken to base 2;
+// p is rounded to T before it meets the values, the sum is of the unrounded p.
 #include "kernels/cuda/attention_mma.cuh"
 
 namespace ft::cuda_attention {
@@ -15,12 +15,12 @@ constexpr int kFragments = D > 64 ? 1 : 2;
 template <int D>
 constexpr int kLanes = kWarps * 16 * kFragments<D>;
 
-template <int D>
+template <class T, int D>
 union MmaForwardStage {
   struct {
-    Rows<D, kKeys> k, v;
+    Rows<T, D, kKeys> k, v;
   } keys;
-  Rows<D, kLanes<D>> lanes;  // stage 1 first brings the queries, stage 0 takes the output away
+  Rows<T, D, kLanes<D>> lanes;  // stage 1 first brings the queries, stage 0 takes the output away
 };
 
 /// One half (rows g or g + 8) of a fragment's products to scores to base 2: of the keys from `key` on,
@@ -64,11 +64,11 @@ __device__ void online_softmax(float (&x)[kN][4], int half, float& maximum, floa
   }
 }
 
-template <int D>
-__global__ __launch_bounds__(kMmaThreads, 2) void mma_forward_kernel(const AttentionArgs<BF16> a) {
+template <class T, int D>
+__global__ __launch_bounds__(kMmaThreads, 2) void mma_forward_kernel(const AttentionArgs<T> a) {
   constexpr int M = kFragments<D>;
   extern __shared__ uint4 shared[];
-  auto* stages = reinterpret_cast<MmaForwardStage<D>*>(shared);
+  auto* stages = reinterpret_cast<MmaForwardStage<T, D>*>(shared);
   const Sample s = device_sample(a, blockIdx.z);
   const int kv_head = blockIdx.y, head_dim = static_cast<int>(a.head_dim);
   const int lane_begin = (gridDim.x - 1 - blockIdx.x) * kLanes<D>;  // the longest rows first
@@ -163,38 +163,49 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_forward_kernel(const Atten
       if (a.lse && column == 0 && lane_begin + first_row + m * 16 + half * 8 < s.lanes())
         a.lse[at.token * a.heads + at.head] = any ? (maximum[m][half] + log2f(total)) * kLn2 : -INFINITY;
     }
-    store_fragments(stages[0].lanes, warp_row + m * 16, out[m], factor, head_dim, [&](int r) -> BF16* {
+    store_fragments(stages[0].lanes, warp_row + m * 16, out[m], factor, head_dim, [&](int r) -> T* {
       const int l = lane_begin + r;
       return l < s.lanes() ? a.out + lane_offset(s, kv_head, l, a.ldo, a.head_dim) : nullptr;
     });
   }
 }
 
-bool in_16_bytes(const BF16* p, int64_t ld) {
-  return (reinterpret_cast<uintptr_t>(p) | static_cast<uintptr_t>(ld) * sizeof(BF16)) % 16 == 0;
+template <class T>
+bool in_16_bytes(const T* p, int64_t ld) {
+  return (reinterpret_cast<uintptr_t>(p) | static_cast<uintptr_t>(ld) * sizeof(T)) % 16 == 0;
 }
 
 }  // namespace
 
-bool takes_tensor_cores(const AttentionArgs<BF16>& a) {
+template <class T>
+bool takes_tensor_cores(const AttentionArgs<T>& a) {
   return a.head_dim % 16 == 0 && a.head_dim <= 128 && in_16_bytes(a.q, a.ldq) && in_16_bytes(a.k, a.ldk) &&
          in_16_bytes(a.v, a.ldv) && in_16_bytes(a.out, a.ldo) &&
          (a.prefix == 0 || (in_16_bytes(a.prefix_k, a.ld_prefix) && in_16_bytes(a.prefix_v, a.ld_prefix)));
 }
-bool takes_tensor_cores(const AttentionGradArgs<BF16>& g) {
-  const AttentionArgs<BF16>& a = g.forward;
+template <class T>
+bool takes_tensor_cores(const AttentionGradArgs<T>& g) {
+  const AttentionArgs<T>& a = g.forward;
   return takes_tensor_cores(a) && in_16_bytes(g.dout, a.ldo) && in_16_bytes(g.dq, a.ldq) &&
          in_16_bytes(g.dk, a.ldk) && in_16_bytes(g.dv, a.ldv);
 }
 
-void attention_mma(CudaStream& stream, const AttentionArgs<BF16>& a) {
+template <class T>
+void attention_mma(CudaStream& stream, const AttentionArgs<T>& a) {
   for_mma_head_dim(a.head_dim, [&]<int D>() {
     const dim3 grid = attention_grid(a, [&](const Sample& s) {
       return pieces_of(s) > 1 && !a.kv_end_is_most ? 0 : blocks_for(s.lanes(), kLanes<D>);
     });
-    launch_attention("attention (tensor cores)", mma_forward_kernel<D>, grid, kMmaThreads,
-                     2 * sizeof(MmaForwardStage<D>), stream, a);
+    launch_attention("attention (tensor cores)", mma_forward_kernel<T, D>, grid, kMmaThreads,
+                     2 * sizeof(MmaForwardStage<T, D>), stream, a);
   });
 }
+
+template bool takes_tensor_cores(const AttentionArgs<BF16>&);
+template bool takes_tensor_cores(const AttentionGradArgs<BF16>&);
+template void attention_mma(CudaStream&, const AttentionArgs<BF16>&);
+template bool takes_tensor_cores(const AttentionArgs<F16>&);
+template bool takes_tensor_cores(const AttentionGradArgs<F16>&);
+template void attention_mma(CudaStream&, const AttentionArgs<F16>&);
 
 }  // namespace ft::cuda_attention

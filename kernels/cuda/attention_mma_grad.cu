@@ -1,5 +1,5 @@
-// Attention backward on tensor cores, bfloat16 with float sums: the two kernels of attention_grad.cu that
-// walk tiles. p and ds are rounded to bfloat16 before they meet dout, q and k. The gradient of keys works on
+// Attention backward on tensor cores, T of 16 bits with float sums: the two kernels of attention_grad.cu that
+// walk tiles. p and ds are rounded to T before they meet dout, q and k. The gradient of keys works on
 // the transposed scores, sᵀ = k qᵀ, so that a warp's 16 keys are rows of what it sums.
 #include "kernels/cuda/attention_mma.cuh"
 
@@ -18,21 +18,21 @@ struct Columns {
   int first[kCount], last[kCount];
 };
 
-template <int D>
+template <class T, int D>
 struct MmaGradTile {
-  Rows<D, kResidentRows> resident[2];
-  Rows<D, kWalkedRows<D>> walked[2][2];  // [stage][operand]
-  Columns<kWalkedRows<D>> columns[2];    // of the keys' gradient
+  Rows<T, D, kResidentRows> resident[2];
+  Rows<T, D, kWalkedRows<D>> walked[2][2];  // [stage][operand]
+  Columns<kWalkedRows<D>> columns[2];       // of the keys' gradient
 };
 
 /// Block (key tile, key head, sample). `prefix_sums` is null where the prefix is frozen.
-template <int D>
-__global__ __launch_bounds__(kMmaThreads, 2) void mma_keys_kernel(const AttentionGradArgs<BF16> g,
+template <class T, int D>
+__global__ __launch_bounds__(kMmaThreads, 2) void mma_keys_kernel(const AttentionGradArgs<T> g,
                                                                   const float* delta, float* prefix_sums) {
   constexpr int kWalked = kWalkedRows<D>, N = kWalked / 8;
   extern __shared__ uint4 shared[];
-  auto& tile = *reinterpret_cast<MmaGradTile<D>*>(shared);
-  const AttentionArgs<BF16>& a = g.forward;
+  auto& tile = *reinterpret_cast<MmaGradTile<T, D>*>(shared);
+  const AttentionArgs<T>& a = g.forward;
   const Sample s = device_sample(a, blockIdx.z);
   const int kv_head = blockIdx.y, head_dim = static_cast<int>(a.head_dim);
   const int begin = blockIdx.x * kResidentRows, end = begin + kResidentRows;
@@ -135,7 +135,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_keys_kernel(const Attentio
         }
     }
   }
-  const auto row_of = [&](BF16* p, int64_t ld, int r) -> BF16* {
+  const auto row_of = [&](T* p, int64_t ld, int r) -> T* {
     const int key = begin + r;
     if (key < s.prefix || key >= s.keys) return nullptr;
     return p + (s.kv_begin + key - s.prefix) * ld + kv_head * a.head_dim;
@@ -147,13 +147,13 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_keys_kernel(const Attentio
 }
 
 /// Block (lane tile, key head, sample).
-template <int D>
-__global__ __launch_bounds__(kMmaThreads, 2) void mma_queries_kernel(const AttentionGradArgs<BF16> g,
+template <class T, int D>
+__global__ __launch_bounds__(kMmaThreads, 2) void mma_queries_kernel(const AttentionGradArgs<T> g,
                                                                      const float* delta) {
   constexpr int kWalked = kWalkedRows<D>, N = kWalked / 8;
   extern __shared__ uint4 shared[];
-  auto& tile = *reinterpret_cast<MmaGradTile<D>*>(shared);
-  const AttentionArgs<BF16>& a = g.forward;
+  auto& tile = *reinterpret_cast<MmaGradTile<T, D>*>(shared);
+  const AttentionArgs<T>& a = g.forward;
   const Sample s = device_sample(a, blockIdx.z);
   const int kv_head = blockIdx.y, head_dim = static_cast<int>(a.head_dim);
   const int lane_begin = (gridDim.x - 1 - blockIdx.x) * kResidentRows;  // the longest rows first
@@ -226,7 +226,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_queries_kernel(const Atten
   }
   ptx::copy_async_wait<0>();
   __syncthreads();
-  store_fragments(tile.resident[0], warp_row, dq[0], {a.scale, a.scale}, head_dim, [&](int r) -> BF16* {
+  store_fragments(tile.resident[0], warp_row, dq[0], {a.scale, a.scale}, head_dim, [&](int r) -> T* {
     const int l = lane_begin + r;
     return l < s.lanes() ? g.dq + lane_offset(s, kv_head, l, a.ldq, a.head_dim) : nullptr;
   });
@@ -234,18 +234,21 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_queries_kernel(const Atten
 
 }  // namespace
 
-void attention_grad_mma(CudaStream& stream, const AttentionGradArgs<BF16>& g, const float* delta,
+template <class T>
+void attention_grad_mma(CudaStream& stream, const AttentionGradArgs<T>& g, const float* delta,
                         float* prefix_sums) {
-  const AttentionArgs<BF16>& a = g.forward;
+  const AttentionArgs<T>& a = g.forward;
   const dim3 keys = attention_grid(a, [](const Sample& s) { return blocks_for(s.keys, kResidentRows); });
   const dim3 queries =
       attention_grid(a, [](const Sample& s) { return blocks_for(s.lanes(), kResidentRows); });
   for_mma_head_dim(a.head_dim, [&]<int D>() {
-    launch_attention("attention_grad (keys, tensor cores)", mma_keys_kernel<D>, keys, kMmaThreads,
-                     sizeof(MmaGradTile<D>), stream, g, delta, prefix_sums);
-    launch_attention("attention_grad (queries, tensor cores)", mma_queries_kernel<D>, queries, kMmaThreads,
-                     sizeof(MmaGradTile<D>), stream, g, delta);
+    launch_attention("attention_grad (keys, tensor cores)", mma_keys_kernel<T, D>, keys, kMmaThreads,
+                     sizeof(MmaGradTile<T, D>), stream, g, delta, prefix_sums);
+    launch_attention("attention_grad (queries, tensor cores)", mma_queries_kernel<T, D>, queries, kMmaThreads,
+                     sizeof(MmaGradTile<T, D>), stream, g, delta);
   });
 }
+template void attention_grad_mma(CudaStream&, const AttentionGradArgs<BF16>&, const float*, float*);
+template void attention_grad_mma(CudaStream&, const AttentionGradArgs<F16>&, const float*, float*);
 
 }  // namespace ft::cuda_attention

@@ -80,10 +80,16 @@ void column_scale(CudaStream& s, const ColumnScaleArgs<float>& a) {
 void column_scale(CudaStream& s, const ColumnScaleArgs<BF16>& a) {
   column_scale_impl(s, a);
 }
+void column_scale(CudaStream& s, const ColumnScaleArgs<F16>& a) {
+  column_scale_impl(s, a);
+}
 void column_scale_grad(CudaStream& s, const ColumnScaleGradArgs<float>& a) {
   column_scale_grad_impl(s, a);
 }
 void column_scale_grad(CudaStream& s, const ColumnScaleGradArgs<BF16>& a) {
+  column_scale_grad_impl(s, a);
+}
+void column_scale_grad(CudaStream& s, const ColumnScaleGradArgs<F16>& a) {
   column_scale_grad_impl(s, a);
 }
 

@@ -7,12 +7,6 @@
 
 namespace ft {
 
-// float16 is storage: nothing but a conversion writes it.
-template <>
-__device__ __forceinline__ F16 rounded<F16>(float v) {
-  return F16{__half_as_ushort(__float2half_rn(v))};
-}
-
 namespace {
 
 constexpr int kThreads = 128, kColumns = 8;

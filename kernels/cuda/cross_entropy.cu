@@ -88,5 +88,8 @@ void cross_entropy(CudaStream& s, const CrossEntropyArgs<float>& a) {
 void cross_entropy(CudaStream& s, const CrossEntropyArgs<BF16>& a) {
   cross_entropy_impl(s, a);
 }
+void cross_entropy(CudaStream& s, const CrossEntropyArgs<F16>& a) {
+  cross_entropy_impl(s, a);
+}
 
 }  // namespace ft

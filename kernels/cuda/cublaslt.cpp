@@ -25,8 +25,10 @@ cudaDataType_t data_type(DType t) {
       return CUDA_R_32F;
     case DType::bf16:
       return CUDA_R_16BF;
+    case DType::f16:
+      return CUDA_R_16F;
     default:
-      fail("[cublaslt] expected float32 or bfloat16, got {}", dtype_name(t));
+      fail("[cublaslt] expected float32, bfloat16 or float16, got {}", dtype_name(t));
   }
 }
 
@@ -119,7 +121,7 @@ cublasLtMatmulHeuristicResult_t Product::choose(cublasLtHandle_t handle) const {
   check_lt(lt.preference_create(&made), "cublasLtMatmulPreferenceCreate");
   const Owned<cublasLtMatmulPreference_t> preference(made, {lt.preference_destroy});
   set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kMostWorkspace});
-  // Parts of a split sum must not be rounded to bfloat16 on the way.
+  // Parts of a split sum must not be rounded to 16 bits on the way.
   set(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<uint32_t>(shape_.align_b));
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(shape_.align_a));

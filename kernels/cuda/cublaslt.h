@@ -22,6 +22,7 @@ namespace ft {
 struct CublasLt {
   decltype(&::cublasLtCreate) create;
   decltype(&::cublasLtDestroy) destroy;
+  decltype(&::cublasLtGetVersion) version;
   decltype(&::cublasLtGetStatusString) status_string;
   decltype(&::cublasLtMatmul) matmul;
   decltype(&::cublasLtMatmulAlgoGetHeuristic) heuristic;
@@ -41,7 +42,7 @@ const CublasLt& cublaslt();
 /// d [m, n] (+)= op(a) op(b) (+ bias), all row-major; what an algorithm is chosen by.
 struct ProductShape {
   DType in = DType::f32,
-        out = DType::f32;  // of a and b; of d and the bias: f32·f32→f32, bf16·bf16→bf16 or f32
+        out = DType::f32;  // of a and b; of d and the bias: f32·f32→f32, 16 bits·16 bits→the same or f32
   int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;     // a is [m, k], transposed [k, m]; b [k, n] or [n, k]
   int64_t lda = 0, ldb = 0, ldd = 0;                 // row strides, elements

@@ -29,6 +29,7 @@ CublasLt open() {
   CublasLt lt{};
   find(library, "cublasLtCreate", lt.create);
   find(library, "cublasLtDestroy", lt.destroy);
+  find(library, "cublasLtGetVersion", lt.version);
   find(library, "cublasLtGetStatusString", lt.status_string);
   find(library, "cublasLtMatmul", lt.matmul);
   find(library, "cublasLtMatmulAlgoGetHeuristic", lt.heuristic);

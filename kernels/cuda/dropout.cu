@@ -75,5 +75,8 @@ void dropout(CudaStream& s, const DropoutArgs<float>& a) {
 void dropout(CudaStream& s, const DropoutArgs<BF16>& a) {
   dropout_impl(s, a);
 }
+void dropout(CudaStream& s, const DropoutArgs<F16>& a) {
+  dropout_impl(s, a);
+}
 
 }  // namespace ft

@@ -46,16 +46,25 @@ void add(CudaStream& s, const AddArgs<float>& a) {
 void add(CudaStream& s, const AddArgs<BF16>& a) {
   pointwise<BF16, 2, 1>(s, "add", a.count, {{a.a, a.b}, {a.y}}, Add());
 }
+void add(CudaStream& s, const AddArgs<F16>& a) {
+  pointwise<F16, 2, 1>(s, "add", a.count, {{a.a, a.b}, {a.y}}, Add());
+}
 void scale(CudaStream& s, const ScaleArgs<float>& a) {
   pointwise<float, 1, 1>(s, "scale", a.count, {{a.x}, {a.y}}, Scale{a.scale});
 }
 void scale(CudaStream& s, const ScaleArgs<BF16>& a) {
   pointwise<BF16, 1, 1>(s, "scale", a.count, {{a.x}, {a.y}}, Scale{a.scale});
 }
+void scale(CudaStream& s, const ScaleArgs<F16>& a) {
+  pointwise<F16, 1, 1>(s, "scale", a.count, {{a.x}, {a.y}}, Scale{a.scale});
+}
 void column_sum(CudaStream& s, const ColumnSumArgs<float>& a) {
   column_sum_impl(s, a);
 }
 void column_sum(CudaStream& s, const ColumnSumArgs<BF16>& a) {
+  column_sum_impl(s, a);
+}
+void column_sum(CudaStream& s, const ColumnSumArgs<F16>& a) {
   column_sum_impl(s, a);
 }
 

@@ -129,10 +129,16 @@ void embedding(CudaStream& s, const EmbeddingArgs<float>& a) {
 void embedding(CudaStream& s, const EmbeddingArgs<BF16>& a) {
   embedding_impl(s, a);
 }
+void embedding(CudaStream& s, const EmbeddingArgs<F16>& a) {
+  embedding_impl(s, a);
+}
 void embedding_grad(CudaStream& s, const EmbeddingGradArgs<float>& a) {
   embedding_grad_impl(s, a);
 }
 void embedding_grad(CudaStream& s, const EmbeddingGradArgs<BF16>& a) {
+  embedding_grad_impl(s, a);
+}
+void embedding_grad(CudaStream& s, const EmbeddingGradArgs<F16>& a) {
   embedding_grad_impl(s, a);
 }
 

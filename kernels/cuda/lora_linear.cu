@@ -29,7 +29,7 @@ __device__ __forceinline__ void fetch(const S* p, int64_t ld, int64_t row, int64
   load_values(p + row * ld + k, row < rows ? cols - k : 0, aligned, v);
 }
 
-// bfloat16. Four warps with 16 tokens each and all outputs; fragments as ptx.cuh has them.
+// 16 bits. Four warps with 16 tokens each and all outputs; fragments as ptx.cuh has them.
 namespace tensor_cores {
 
 constexpr int kThreads = 128, kDepth = 32, kGroupOf = 8;
@@ -37,11 +37,11 @@ constexpr int kStride = kDepth + 8;  // of a tile's row: eight rows of ldmatrix 
 constexpr int kWideStride = kOutputs + 8;
 
 /// A tile of kRows × kDepth: what one thread fetches of it.
-template <int kRows>
+template <class T, int kRows>
 struct Part {
   static constexpr int kCount = kRows * kDepth / kGroupOf / kThreads;
   static_assert(kCount * kGroupOf * kThreads == kRows * kDepth);
-  Group<BF16, kGroupOf> group[kCount];
+  Group<T, kGroupOf> group[kCount];
 
   template <class S>
   __device__ __forceinline__ void fetch_from(const S* p, int64_t ld, int64_t row0, int64_t rows, int64_t k,
@@ -53,26 +53,25 @@ struct Part {
       float v[kGroupOf];
       fetch(p, ld, row0 + at / (kDepth / kGroupOf), rows, k + column, cols, aligned, v);
 #pragma unroll
-      for (int j = 0; j < kGroupOf; ++j) group[i].v[j] = rounded<BF16>(v[j]);
+      for (int j = 0; j < kGroupOf; ++j) group[i].v[j] = rounded<T>(v[j]);
     }
   }
-  __device__ __forceinline__ void store_to(BF16 (*tile)[kStride]) const {
+  __device__ __forceinline__ void store_to(T (*tile)[kStride]) const {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       const int at = i * kThreads + static_cast<int>(threadIdx.x),
                 column = at % (kDepth / kGroupOf) * kGroupOf;
-      *reinterpret_cast<Group<BF16, kGroupOf>*>(&tile[at / (kDepth / kGroupOf)][column]) = group[i];
+      *reinterpret_cast<Group<T, kGroupOf>*>(&tile[at / (kDepth / kGroupOf)][column]) = group[i];
     }
   }
 };
 
-template <int kRank>
-__global__ void __launch_bounds__(kThreads)
-    lora_linear_kernel(LoraLinearArgs<BF16> p, Aligned<BF16> aligned) {
+template <class T, int kRank>
+__global__ void __launch_bounds__(kThreads) lora_linear_kernel(LoraLinearArgs<T> p, Aligned<T> aligned) {
   constexpr int kTiles = (kOutputs + kRank) / 8, kOutputTiles = kOutputs / 8;
-  __shared__ __align__(16) BF16 xs[kTokens][kStride];
-  __shared__ __align__(16) BF16 ws[kOutputs + kRank][kStride];  // W's rows, then A's
-  __shared__ __align__(16) BF16 bs[kRank][kWideStride];
+  __shared__ __align__(16) T xs[kTokens][kStride];
+  __shared__ __align__(16) T ws[kOutputs + kRank][kStride];  // W's rows, then A's
+  __shared__ __align__(16) T bs[kRank][kWideStride];
   const int64_t t0 = int64_t{blockIdx.y} * kTokens, n0 = int64_t{blockIdx.x} * kOutputs;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
 
@@ -85,9 +84,9 @@ __global__ void __launch_bounds__(kThreads)
   }
 
   float sum[kTiles][4] = {};
-  Part<kTokens> x;
-  Part<kOutputs> w;
-  Part<(kRank < 32 ? 32 : kRank)> a;  // at least a group each; rows past kRank are not stored
+  Part<T, kTokens> x;
+  Part<T, kOutputs> w;
+  Part<T, (kRank < 32 ? 32 : kRank)> a;  // at least a group each; rows past kRank are not stored
   const auto fetch_all = [&](int64_t k) {
     x.fetch_from(p.x, p.ldx, t0, p.tokens, k, p.inputs, aligned.x);
     w.fetch_from(p.w, p.inputs, n0, p.outputs, k, p.inputs, aligned.w);
@@ -109,8 +108,8 @@ __global__ void __launch_bounds__(kThreads)
       for (int i = 0; i < kTiles; i += 2) {
         uint32_t columns[4];
         ptx::load_matrices(columns, &ws[i * 8 + lane / 16 * 8 + lane % 8][k + lane / 8 % 2 * 8]);
-        ptx::multiply_add(sum[i], rows, columns[0], columns[1]);
-        ptx::multiply_add(sum[i + 1], rows, columns[2], columns[3]);
+        ptx::multiply_add<T>(sum[i], rows, columns[0], columns[1]);
+        ptx::multiply_add<T>(sum[i + 1], rows, columns[2], columns[3]);
       }
     }
   }
@@ -133,16 +132,16 @@ __global__ void __launch_bounds__(kThreads)
   for (int q = 0; q < kRank; q += 16) {
     const float(&low)[4] = sum[kOutputTiles + q / 8];
     const float(&high)[4] = sum[kOutputTiles + q / 8 + 1];
-    const uint32_t u[4] = {ptx::pack_bf16(p.scale * low[0], p.scale * low[1]),
-                           ptx::pack_bf16(p.scale * low[2], p.scale * low[3]),
-                           ptx::pack_bf16(p.scale * high[0], p.scale * high[1]),
-                           ptx::pack_bf16(p.scale * high[2], p.scale * high[3])};
+    const uint32_t u[4] = {ptx::pack<T>(p.scale * low[0], p.scale * low[1]),
+                           ptx::pack<T>(p.scale * low[2], p.scale * low[3]),
+                           ptx::pack<T>(p.scale * high[0], p.scale * high[1]),
+                           ptx::pack<T>(p.scale * high[2], p.scale * high[3])};
 #pragma unroll
     for (int i = 0; i < kOutputTiles; i += 2) {
       uint32_t columns[4];
       ptx::load_matrices_transposed(columns, &bs[q + lane / 8 % 2 * 8 + lane % 8][i * 8 + lane / 16 * 8]);
-      ptx::multiply_add(sum[i], u, columns[0], columns[1]);
-      ptx::multiply_add(sum[i + 1], u, columns[2], columns[3]);
+      ptx::multiply_add<T>(sum[i], u, columns[0], columns[1]);
+      ptx::multiply_add<T>(sum[i + 1], u, columns[2], columns[3]);
     }
   }
 
@@ -269,16 +268,16 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T, int kRank>
 void launch_kernel(CudaStream& s, const LoraLinearArgs<T>& p) {
-  // y is stored by pairs of bfloat16 and by groups of four float32.
-  const size_t store = std::is_same_v<T, BF16> ? 2 * sizeof(T) : 4 * sizeof(T);
+  // y is stored by pairs of 16 bits and by groups of four float32.
+  const size_t store = sizeof(T) == 2 ? 2 * sizeof(T) : 4 * sizeof(T);
   const Aligned<T> aligned = {
       aligned_rows(p.x, p.ldx), aligned_rows(p.w, p.inputs), aligned_rows(p.a, p.inputs),
       aligned_rows(p.bt, p.outputs),
       reinterpret_cast<uintptr_t>(p.y) % store == 0 && static_cast<size_t>(p.ldy) * sizeof(T) % store == 0};
   const dim3 grid(static_cast<unsigned>(blocks_for(p.outputs, kOutputs)),
                   static_cast<unsigned>(blocks_for(p.tokens, kTokens)));
-  if constexpr (std::is_same_v<T, BF16>) {
-    tensor_cores::lora_linear_kernel<kRank><<<grid, tensor_cores::kThreads, 0, s.handle()>>>(p, aligned);
+  if constexpr (sizeof(T) == 2) {
+    tensor_cores::lora_linear_kernel<T, kRank><<<grid, tensor_cores::kThreads, 0, s.handle()>>>(p, aligned);
   } else {
     plain::lora_linear_kernel<kRank><<<grid, plain::kThreads, 0, s.handle()>>>(p, aligned);
   }
@@ -305,6 +304,9 @@ void lora_linear(CudaStream& s, const LoraLinearArgs<float>& p) {
   linear(s, p);
 }
 void lora_linear(CudaStream& s, const LoraLinearArgs<BF16>& p) {
+  linear(s, p);
+}
+void lora_linear(CudaStream& s, const LoraLinearArgs<F16>& p) {
   linear(s, p);
 }
 

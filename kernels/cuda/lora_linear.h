@@ -24,8 +24,9 @@ struct LoraLinearArgs {
   T* u = nullptr;  // [T, r] or null: x Aᵀ, for backward
 };
 
-/// float32 in IEEE arithmetic; bfloat16 on tensor cores, with A, Bt and s·x Aᵀ rounded to bfloat16.
+/// float32 in IEEE arithmetic; 16-bit types on tensor cores, with A, Bt and s·x Aᵀ rounded to T.
 void lora_linear(CudaStream&, const LoraLinearArgs<float>&);
 void lora_linear(CudaStream&, const LoraLinearArgs<BF16>&);
+void lora_linear(CudaStream&, const LoraLinearArgs<F16>&);
 
 }  // namespace ft

@@ -242,6 +242,12 @@ void low_rank_up(CudaStream& s, const LowRankUpArgs<float>& a, const DropoutMask
 void low_rank_up(CudaStream& s, const LowRankUpArgs<BF16>& a, const DropoutMask& m) {
   m.p > 0 ? up<BF16, true>(s, a, m) : up<BF16, false>(s, a, m);
 }
+void low_rank_up(CudaStream& s, const LowRankUpArgs<F16>& a) {
+  up<F16, false>(s, a, {});
+}
+void low_rank_up(CudaStream& s, const LowRankUpArgs<F16>& a, const DropoutMask& m) {
+  m.p > 0 ? up<F16, true>(s, a, m) : up<F16, false>(s, a, m);
+}
 void low_rank_grad(CudaStream& s, const LowRankGradArgs<float>& a) {
   grad<float, false>(s, a, {});
 }
@@ -253,6 +259,12 @@ void low_rank_grad(CudaStream& s, const LowRankGradArgs<float>& a, const Dropout
 }
 void low_rank_grad(CudaStream& s, const LowRankGradArgs<BF16>& a, const DropoutMask& m) {
   m.p > 0 ? grad<BF16, true>(s, a, m) : grad<BF16, false>(s, a, m);
+}
+void low_rank_grad(CudaStream& s, const LowRankGradArgs<F16>& a) {
+  grad<F16, false>(s, a, {});
+}
+void low_rank_grad(CudaStream& s, const LowRankGradArgs<F16>& a, const DropoutMask& m) {
+  m.p > 0 ? grad<F16, true>(s, a, m) : grad<F16, false>(s, a, m);
 }
 
 }  // namespace ft

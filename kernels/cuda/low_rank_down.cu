@@ -159,11 +159,16 @@ void low_rank_down(CudaStream& s, const LowRankDownArgs<float>& a) {
 void low_rank_down(CudaStream& s, const LowRankDownArgs<BF16>& a) {
   down(s, a, {});
 }
+void low_rank_down(CudaStream& s, const LowRankDownArgs<F16>& a) {
+  down(s, a, {});
+}
 void low_rank_down(CudaStream& s, const LowRankDownArgs<float>& a, const DropoutMask& m) {
   down(s, a, m);
 }
 void low_rank_down(CudaStream& s, const LowRankDownArgs<BF16>& a, const DropoutMask& m) {
   down(s, a, m);
 }
-
+void low_rank_down(CudaStream& s, const LowRankDownArgs<F16>& a, const DropoutMask& m) {
+  down(s, a, m);
+}
 }  // namespace ft

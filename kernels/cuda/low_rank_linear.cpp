@@ -132,10 +132,16 @@ void low_rank_linear(CudaStream& s, const LowRankLinearArgs<float>& a) {
 void low_rank_linear(CudaStream& s, const LowRankLinearArgs<BF16>& a) {
   forward(s, a);
 }
+void low_rank_linear(CudaStream& s, const LowRankLinearArgs<F16>& a) {
+  forward(s, a);
+}
 void low_rank_linear_grad(CudaStream& s, const LowRankLinearGradArgs<float>& a) {
   backward(s, a);
 }
 void low_rank_linear_grad(CudaStream& s, const LowRankLinearGradArgs<BF16>& a) {
+  backward(s, a);
+}
+void low_rank_linear_grad(CudaStream& s, const LowRankLinearGradArgs<F16>& a) {
   backward(s, a);
 }
 

@@ -18,11 +18,14 @@ struct DropoutMask {
 /// u = scale · drop(x) Wᵀ.
 void low_rank_down(CudaStream&, const LowRankDownArgs<float>&, const DropoutMask&);
 void low_rank_down(CudaStream&, const LowRankDownArgs<BF16>&, const DropoutMask&);
+void low_rank_down(CudaStream&, const LowRankDownArgs<F16>&, const DropoutMask&);
 /// y (+)= drop(scale · u W).
 void low_rank_up(CudaStream&, const LowRankUpArgs<float>&, const DropoutMask&);
 void low_rank_up(CudaStream&, const LowRankUpArgs<BF16>&, const DropoutMask&);
+void low_rank_up(CudaStream&, const LowRankUpArgs<F16>&, const DropoutMask&);
 /// dW += Σ over samples scale · uᵀ drop(x).
 void low_rank_grad(CudaStream&, const LowRankGradArgs<float>&, const DropoutMask&);
 void low_rank_grad(CudaStream&, const LowRankGradArgs<BF16>&, const DropoutMask&);
+void low_rank_grad(CudaStream&, const LowRankGradArgs<F16>&, const DropoutMask&);
 
 }  // namespace ft

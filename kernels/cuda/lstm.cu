@@ -70,10 +70,16 @@ void lstm_cell(CudaStream& s, const LstmCellArgs<float>& a) {
 void lstm_cell(CudaStream& s, const LstmCellArgs<BF16>& a) {
   cell(s, a);
 }
+void lstm_cell(CudaStream& s, const LstmCellArgs<F16>& a) {
+  cell(s, a);
+}
 void lstm_cell_grad(CudaStream& s, const LstmCellGradArgs<float>& a) {
   cell_grad(s, a);
 }
 void lstm_cell_grad(CudaStream& s, const LstmCellGradArgs<BF16>& a) {
+  cell_grad(s, a);
+}
+void lstm_cell_grad(CudaStream& s, const LstmCellGradArgs<F16>& a) {
   cell_grad(s, a);
 }
 

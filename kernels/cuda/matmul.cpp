@@ -5,7 +5,7 @@
 // the sum: every element of y and dx is summed in float32 and rounded once. Unlike the CPU's products, bits
 // of a row may depend on the number of rows, because the library picks an algorithm by shape, and a weight
 // gradient is one sum over all tokens, not a sum of samples.
-// A bfloat16 product takes its bias in bfloat16 (the library has no other), so the float32 bias is rounded.
+// A 16-bit product takes its bias in its own type (the library has no other), so the float32 bias is rounded.
 #include "engine/ops/matmul.h"
 
 #include <algorithm>
@@ -152,16 +152,25 @@ void matmul(CudaStream& s, const MatmulArgs<float>& a) {
 void matmul(CudaStream& s, const MatmulArgs<BF16>& a) {
   forward(s, a);
 }
+void matmul(CudaStream& s, const MatmulArgs<F16>& a) {
+  forward(s, a);
+}
 void matmul_grad_input(CudaStream& s, const MatmulGradInputArgs<float>& a) {
   grad_input(s, a);
 }
 void matmul_grad_input(CudaStream& s, const MatmulGradInputArgs<BF16>& a) {
   grad_input(s, a);
 }
+void matmul_grad_input(CudaStream& s, const MatmulGradInputArgs<F16>& a) {
+  grad_input(s, a);
+}
 void matmul_grad_weight(CudaStream& s, const MatmulGradWeightArgs<float>& a) {
   grad_weight(s, a);
 }
 void matmul_grad_weight(CudaStream& s, const MatmulGradWeightArgs<BF16>& a) {
+  grad_weight(s, a);
+}
+void matmul_grad_weight(CudaStream& s, const MatmulGradWeightArgs<F16>& a) {
   grad_weight(s, a);
 }
 

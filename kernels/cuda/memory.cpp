@@ -20,24 +20,6 @@ size_t rounded_up(size_t bytes) {
 
 }  // namespace
 
-int device_count() {
-  int count = 0;
-  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
-}
-
-std::string describe() {
-  int runtime = 0;
-  cudaRuntimeGetVersion(&runtime);
-  std::string text = fmt::format("runtime {}.{}", runtime / 1000, runtime % 1000 / 10);
-  for (int i = 0; i < device_count(); ++i) {
-    cudaDeviceProp p{};
-    check_cuda(cudaGetDeviceProperties(&p, i), "cudaGetDeviceProperties");
-    text += fmt::format("; {}: {}, sm_{}{}, {:.1f} GB", i, p.name, p.major, p.minor,
-                        static_cast<double>(p.totalGlobalMem) * 1e-9);
-  }
-  return device_count() ? text : text + ", no device";
-}
-
 void* allocate(int device, size_t bytes, MemoryClass c) {
   const CudaStream stream(device);
   const size_t size = rounded_up(bytes ? bytes : 1);

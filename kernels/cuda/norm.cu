@@ -212,10 +212,16 @@ void norm(CudaStream& s, const NormArgs<float>& a) {
 void norm(CudaStream& s, const NormArgs<BF16>& a) {
   norm_impl(s, a);
 }
+void norm(CudaStream& s, const NormArgs<F16>& a) {
+  norm_impl(s, a);
+}
 void norm_grad(CudaStream& s, const NormGradArgs<float>& a) {
   norm_grad_impl(s, a);
 }
 void norm_grad(CudaStream& s, const NormGradArgs<BF16>& a) {
+  norm_grad_impl(s, a);
+}
+void norm_grad(CudaStream& s, const NormGradArgs<F16>& a) {
   norm_grad_impl(s, a);
 }
 

@@ -5,17 +5,11 @@
 // addresses.
 #pragma once
 
-#include <cuda_fp16.h>
-
 #include <cstdint>
 
 #include "kernels/cuda/value.cuh"
 
 namespace ft {
-
-__device__ __forceinline__ float value(F16 v) {
-  return __half2float(__ushort_as_half(v.bits));
-}
 
 /// Elements that 16 bytes hold.
 template <class T>

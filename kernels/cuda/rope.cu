@@ -73,5 +73,8 @@ void rope(CudaStream& s, const RopeArgs<float>& a) {
 void rope(CudaStream& s, const RopeArgs<BF16>& a) {
   rope_impl(s, a);
 }
+void rope(CudaStream& s, const RopeArgs<F16>& a) {
+  rope_impl(s, a);
+}
 
 }  // namespace ft

@@ -45,5 +45,8 @@ void copy_rows(CudaStream& s, const CopyRowsArgs<float>& a) {
 void copy_rows(CudaStream& s, const CopyRowsArgs<BF16>& a) {
   copy_rows_impl(s, a);
 }
+void copy_rows(CudaStream& s, const CopyRowsArgs<F16>& a) {
+  copy_rows_impl(s, a);
+}
 
 }  // namespace ft

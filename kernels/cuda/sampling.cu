@@ -284,5 +284,8 @@ void next_token(CudaStream& s, const NextTokenArgs<float>& a) {
 void next_token(CudaStream& s, const NextTokenArgs<BF16>& a) {
   run(s, a);
 }
+void next_token(CudaStream& s, const NextTokenArgs<F16>& a) {
+  run(s, a);
+}
 
 }  // namespace ft

@@ -342,6 +342,7 @@ const CublasLt& cublaslt() {
   static const CublasLt lt = {
       .create = sim::create,
       .destroy = sim::destroy,
+      .version = [] { return size_t{0}; },  // of no library
       .status_string = sim::status_string,
       .matmul = sim::matmul,
       .heuristic = sim::heuristic,

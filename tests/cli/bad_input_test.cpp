@@ -119,6 +119,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SetWithoutValue", nothing(), {"--set", "training.seed"}, {"training.seed"}},
         Case{"UnknownDevice", nothing(), {"--set", "device=gpu"}, {"device", "gpu", "cpu"}},
         Case{"DeviceOfAnotherBuild", nothing(), {"--set", "device=cuda"}, {"cuda", "cpu"}},
+        Case{"Fp16OnTheCpu", nothing(), {"--set", "training.fp16=true"}, {"exp.yaml", "fp16", "CUDA"}},
+        Case{"Bf16OnTheCpu", nothing(), {"--set", "training.bf16=true"}, {"exp.yaml", "bf16", "CUDA"}},
         Case{"QuantisedStorage", nothing(), {"--set", "model.dtype=nf4"}, {"nf4", "bfloat16"}},
         Case{"NoAdapter", replace("adapter:\n  init_from: adapter_init\n", ""), {}, {"adapter"}},
         Case{"UnknownMethod", nothing(), {"--set", "adapter={peft_type: LORRA}"}, {"LORRA", "LORA"}},

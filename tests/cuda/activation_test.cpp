@@ -99,6 +99,9 @@ TEST_P(CudaActivation, float32_is_as_exact_as_the_definition_and_works_in_place)
 TEST_P(CudaActivation, bfloat16_is_rounded_once_and_works_in_place) {
   check<BF16>();
 }
+TEST_P(CudaActivation, float16_is_rounded_once_and_works_in_place) {
+  check<F16>();
+}
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaActivation, ::testing::ValuesIn(activation_cases()),
                          [](const auto& info) { return info.param.name; });

@@ -1,4 +1,4 @@
-// Attention on a CUDA device against the plain composition, float32 and bfloat16, and the promises about
+// Attention on a CUDA device against the plain composition, in every type, and the promises about
 // bits.
 #include "engine/ops/attention.h"
 
@@ -37,9 +37,11 @@ void expect_earned_results(const AttentionData<float>& x) {
   }
 }
 
-/// bfloat16 results, and p and ds rounded to bfloat16 within (unit roundoff 2^-9): errors within `units` of
-/// 2^-8 of the largest element. lse stays float32. What belongs to nobody keeps its mark.
-void expect_bf16_results(const AttentionData<float>& x, double units = 2) {
+/// Results of T, and within p, ds, and the output that ds is a difference with, rounded to T: errors within
+/// `units` of half a unit of the largest element, one for each. lse stays float32. What belongs to nobody
+/// keeps its mark.
+template <class T>
+void expect_rounded_results(const AttentionData<float>& x, double units = 3) {
   const AttentionData<double> exact = oracle<double>(x);
   for (size_t i = 0; i < x.results().size(); ++i) {
     const std::string name = x.results()[i].first;
@@ -48,7 +50,7 @@ void expect_bf16_results(const AttentionData<float>& x, double units = 2) {
     double largest = 0;
     for (const double r : reference)
       if (r != x.kMark && std::isfinite(r)) largest = std::max(largest, std::fabs(r));
-    const double bound = largest * (name == "lse" ? 0x1p-20 : units * 0x1p-8);
+    const double bound = largest * (name == "lse" ? 0x1p-20 : units * kHalfUnit<T>);
     for (size_t j = 0; j < got.size(); ++j) {
       if (reference[j] == x.kMark || !std::isfinite(reference[j]))
         ASSERT_EQ(got[j], static_cast<float>(reference[j])) << name << ' ' << j;
@@ -73,11 +75,17 @@ TEST_P(CudaAttention, Float32WithinEarnedTolerance) {
   expect_earned_results(x);
 }
 
+template <class T>
+void check_16_bits(AttentionData<float> x) {
+  round_inputs<T>(x);
+  run<T>(x);
+  expect_rounded_results<T>(x);
+}
 TEST_P(CudaAttention, BFloat16WithinItsRoundings) {
-  AttentionData<float> x(GetParam());
-  round_inputs(x);
-  run<BF16>(x);
-  expect_bf16_results(x);
+  check_16_bits<BF16>(AttentionData<float>(GetParam()));
+}
+TEST_P(CudaAttention, Float16WithinItsRoundings) {
+  check_16_bits<F16>(AttentionData<float>(GetParam()));
 }
 
 // What the device reads and writes 16 bytes at a time, and what tensor cores take: head sizes of 16 and more.
@@ -108,10 +116,10 @@ TEST_P(AlignedCudaAttention, Float32WithinEarnedTolerance) {
 }
 
 TEST_P(AlignedCudaAttention, BFloat16WithinItsRoundings) {
-  AttentionData<float> x = aligned(GetParam());
-  round_inputs(x);
-  run<BF16>(x);
-  expect_bf16_results(x);
+  check_16_bits<BF16>(aligned(GetParam()));
+}
+TEST_P(AlignedCudaAttention, Float16WithinItsRoundings) {
+  check_16_bits<F16>(aligned(GetParam()));
 }
 
 template <class T>
@@ -132,7 +140,7 @@ void expect_promised_bits(const AttentionData<float>& start) {
     attention_grad(cuda_stream(), g);
   }
   device.download();
-  if (std::is_same_v<T, BF16>) {  // prefix gradients in bfloat16 are rounded once a call
+  if (sizeof(T) == 2) {  // prefix gradients in 16 bits are rounded once a call
     alone.dprefix_k = together.dprefix_k;
     alone.dprefix_v = together.dprefix_v;
   }
@@ -169,10 +177,10 @@ TEST(CudaAttentionBits, LongCacheInPieces) {
   for (size_t i = 0; i < static_cast<size_t>(x.ldo); ++i) ASSERT_EQ(one.out[i], x.out[i]) << i;
   for (size_t h = 0; h < 4; ++h) ASSERT_EQ(one.lse[h], x.lse[h]);
 
-  round_inputs(x);
+  round_inputs<BF16>(x);
   x.clear();
   run<BF16>(x, false);
-  expect_bf16_units(as_type<BF16>(x.out), oracle<double>(x).out, 0.02);  // of the mark, 77
+  expect_half_units(as_type<BF16>(x.out), oracle<double>(x).out, 0.02);  // of the mark, 77
 }
 
 TEST(CudaAttentionEdges, RowsWithoutKeysAreZero) {
@@ -200,6 +208,7 @@ TEST(CudaAttentionEdges, BadScoresAreNotHidden) {
   check.operator()<float>(8);
   check.operator()<BF16>(8);
   check.operator()<BF16>(16);
+  check.operator()<F16>(16);
 }
 
 TEST(CudaAttentionEdges, LargeScoresDoNotOverflow) {

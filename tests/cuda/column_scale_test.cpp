@@ -89,6 +89,9 @@ TEST_P(CudaColumnScale, float32_is_as_exact_as_the_plain_loop) {
 TEST_P(CudaColumnScale, bfloat16_is_rounded_once) {
   check<BF16>();
 }
+TEST_P(CudaColumnScale, float16_is_rounded_once) {
+  check<F16>();
+}
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaColumnScale, ::testing::ValuesIn(column_scale_cases()),
                          [](const auto& info) { return info.param.name; });

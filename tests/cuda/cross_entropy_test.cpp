@@ -95,6 +95,9 @@ TEST_P(CudaCrossEntropy, float32_is_as_exact_as_the_definition) {
 TEST_P(CudaCrossEntropy, bfloat16_is_rounded_once) {
   check<BF16>();
 }
+TEST_P(CudaCrossEntropy, float16_is_rounded_once) {
+  check<F16>();
+}
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaCrossEntropy, ::testing::ValuesIn(cross_entropy_cases()),
                          [](const auto& info) { return info.param.name; });

@@ -13,9 +13,10 @@ namespace ft::test {
 inline std::vector<float> as_float(const std::vector<float>& v) {
   return v;
 }
-inline std::vector<float> as_float(const std::vector<BF16>& v) {
+template <class T>
+std::vector<float> as_float(const std::vector<T>& v) {
   std::vector<float> out;
-  for (const BF16 x : v) out.push_back(to_float(x));
+  for (const T x : v) out.push_back(to_float(x));
   return out;
 }
 
@@ -128,10 +129,11 @@ inline AttentionData<float> aligned(const AttentionCase& c) {
   return x;
 }
 
-/// Every operand becomes what bfloat16 holds.
-inline void round_inputs(AttentionData<float>& x) {
+/// Every operand becomes what T, of 16 bits, holds.
+template <class T>
+void round_inputs(AttentionData<float>& x) {
   for (std::vector<float>* v : {&x.q, &x.k, &x.v, &x.prefix_k, &x.prefix_v, &x.dout})
-    for (float& f : *v) f = to_float(to_bf16(f));
+    for (float& f : *v) f = to_float(to_type<T>(f));
 }
 
 }  // namespace ft::test

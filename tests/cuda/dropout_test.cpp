@@ -56,6 +56,7 @@ TEST_P(CudaDropout, keeps_what_the_cpu_keeps_bit_for_bit) {
 TEST_P(CudaDropout, rows_need_not_be_aligned) {
   check<float>(1);
   check<BF16>(1);
+  check<F16>(1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaDropout, ::testing::ValuesIn(dropout_cases()),

@@ -36,6 +36,7 @@ TEST(CudaElementwise, add_and_scale_have_the_bits_of_the_cpu) {
     SCOPED_TRACE(n);
     check_add_and_scale<float>(n, 0);
     check_add_and_scale<BF16>(n, 0);
+    check_add_and_scale<F16>(n, 0);
   }
 }
 
@@ -43,6 +44,7 @@ TEST(CudaElementwise, buffers_need_not_be_aligned) {
   for (const int64_t n : {1, 33, 5001}) {
     check_add_and_scale<float>(n, 1);
     check_add_and_scale<BF16>(n, 3);
+    check_add_and_scale<F16>(n, 3);
   }
 }
 
@@ -93,6 +95,7 @@ class CudaColumnSum : public ::testing::TestWithParam<ColumnSumCase> {
 TEST_P(CudaColumnSum, is_as_exact_as_the_plain_loop_with_the_same_bits_for_any_grouping) {
   check<float>();
   check<BF16>();
+  check<F16>();
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaColumnSum, ::testing::ValuesIn(column_sum_cases()),

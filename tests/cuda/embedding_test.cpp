@@ -17,24 +17,13 @@ std::vector<int32_t> random_ids(const EmbeddingCase& c) {
   return ids;
 }
 
-/// As the storage type S holds it.
-template <class S>
-S stored(float v) {
-  if constexpr (std::is_same_v<S, BF16>)
-    return to_bf16(v);
-  else if constexpr (std::is_same_v<S, F16>)
-    return to_f16(v);
-  else
-    return v;
-}
-
 template <class S, class T>
 void check_lookup(const EmbeddingCase& c, int64_t skip) {
   const DeviceIndex ids(random_ids(c));
   std::vector<S> table;
   std::vector<double> plain;
   for (const float v : random_vector<float>(c.rows * c.cols, "table")) {
-    table.push_back(stored<S>(v));
+    table.push_back(to_type<S>(v));
     plain.push_back(static_cast<double>(to_float(table.back())));
   }
   const auto scale = static_cast<float>(c.scale);
@@ -100,11 +89,13 @@ TEST_P(CudaEmbedding, lookup_is_the_plain_loop_bit_for_bit) {
   lookup<float>(0);
   lookup<BF16>(0);
   lookup<BF16>(1);
+  lookup<F16>(1);
 }
 
 TEST_P(CudaEmbedding, gradient_is_added_token_by_token_in_order) {
   check_gradient<float>(GetParam(), random_ids(GetParam()), 0);
   check_gradient<BF16>(GetParam(), random_ids(GetParam()), 0);
+  check_gradient<F16>(GetParam(), random_ids(GetParam()), 0);
   check_gradient<float>(GetParam(), random_ids(GetParam()), 1);
 }
 

@@ -47,6 +47,12 @@ inline std::string sizes_of(const KernelShape& c) {
   return text;
 }
 
+/// float16 executes what bfloat16 does, but for conversions and the tensor cores' products.
+constexpr bool differs_in_f16(const KernelShape& c) {
+  return c.op == "convert_rows" || c.op == "lora_linear" ||
+         (c.op.substr(0, 9) == "attention" && c.variant != "generation");
+}
+
 /// All rows that S has kernels for: those of the CPU lack what only kernels/cuda has.
 template <class S>
 std::vector<KernelCase<S>> kernel_cases() {
@@ -69,6 +75,8 @@ std::vector<KernelCase<S>> kernel_cases() {
       FT_CHECK(known, "[kernel_shapes] nothing launches {}", shape.op);
       static const Makers<S> in_bf16 = makers_of.template operator()<BF16>();
       add.template operator()<BF16>(shape, in_bf16);
+      static const Makers<S> in_f16 = makers_of.template operator()<F16>();
+      if (differs_in_f16(shape)) add.template operator()<F16>(shape, in_f16);
     }
   }
   return cases;

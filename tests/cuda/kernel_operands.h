@@ -36,6 +36,8 @@ class Operands {
       const float value = shift + scale * (static_cast<float>(static_cast<int32_t>(state_)) * 0x1p-31f);
       if constexpr (std::is_same_v<T, BF16>)
         x = to_bf16(value);
+      else if constexpr (std::is_same_v<T, F16>)
+        x = to_f16(value);
       else
         x = static_cast<T>(value);
     }

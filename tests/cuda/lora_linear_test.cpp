@@ -37,15 +37,12 @@ struct Operands {
   std::vector<float> x, w, a, bt, bias;
 
   explicit Operands(const LoraLinearCase& c_) : c(c_), ldx(c.inputs + c.pad), ldy(c.outputs + c.pad) {
-    // All of it in T's numbers: what bfloat16 rounds on the way in is not the kernel's error.
-    const auto draw = [](int64_t n, std::string_view name) {
-      return std::is_same_v<T, BF16> ? random_bf16(n, name) : random_vector<float>(n, name);
-    };
-    x = draw(c.tokens * ldx, "x");
-    w = draw(c.outputs * c.inputs, "w");
-    a = draw(c.rank * c.inputs, "a");
-    bt = draw(c.rank * c.outputs, "bt");
-    bias = draw(c.outputs, "bias");
+    // All of it in T's numbers: what 16 bits round on the way in is not the kernel's error.
+    x = random_inputs<T>(c.tokens * ldx, "x");
+    w = random_inputs<T>(c.outputs * c.inputs, "w");
+    a = random_inputs<T>(c.rank * c.inputs, "a");
+    bt = random_inputs<T>(c.rank * c.outputs, "bt");
+    bias = random_inputs<T>(c.outputs, "bias");
   }
 
   /// y [T, N] without guard columns.
@@ -137,16 +134,24 @@ TEST(cuda_lora_linear, float32_is_within_the_error_of_plain_loops_and_of_the_com
   }
 }
 
-TEST(cuda_lora_linear, bfloat16_is_within_the_error_of_the_composition) {
+template <class T>
+void check_16_bits() {
   for (const LoraLinearCase& c : kCases) {
     SCOPED_TRACE(c.name());
-    const Operands<BF16> o(c);
-    const auto fused = OnDevice<BF16>(o).fused();
-    const auto reference = o.plain<double>();
-    const double composed = max_error(exactly(OnDevice<BF16>(o).composed()), reference);
-    EXPECT_LE(max_error(exactly(fused), reference), 2 * composed + 0x1p-8 * max_abs(reference));
-    expect_same_bits(OnDevice<BF16>(o).fused(), fused, "second run");
+    const Operands<T> o(c);
+    const auto fused = OnDevice<T>(o).fused();
+    const auto reference = o.template plain<double>();
+    const double composed = max_error(exactly(OnDevice<T>(o).composed()), reference);
+    EXPECT_LE(max_error(exactly(fused), reference), 2 * composed + kHalfUnit<T> * max_abs(reference));
+    expect_same_bits(OnDevice<T>(o).fused(), fused, "second run");
   }
+}
+
+TEST(cuda_lora_linear, bfloat16_is_within_the_error_of_the_composition) {
+  check_16_bits<BF16>();
+}
+TEST(cuda_lora_linear, float16_is_within_the_error_of_the_composition) {
+  check_16_bits<F16>();
 }
 
 TEST(cuda_lora_linear, wrong_ranks_are_refused) {

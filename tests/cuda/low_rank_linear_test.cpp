@@ -78,7 +78,7 @@ struct OnDevice {
 
 template <class T>
 class CudaLowRankLinear : public testing::Test {};
-using Types = testing::Types<float, BF16>;
+using Types = testing::Types<float, BF16, F16>;
 TYPED_TEST_SUITE(CudaLowRankLinear, Types);
 
 TYPED_TEST(CudaLowRankLinear, IsItsFormulaForwardAndBackward) {

@@ -18,13 +18,13 @@ struct Operands {
   int64_t ld;
   std::vector<float> x, w, u;  // [T, ld], [r, C], [T, r]
 
-  Operands(const LowRankCase& c_, bool bf16) : c(c_), ld(c.cols + c.pad) {
-    const auto draw = [&](int64_t n, std::string_view name) {
-      return bf16 ? random_bf16(n, name) : random_vector<float>(n, name);
-    };
-    x = draw(c.tokens * ld, "x");
-    u = draw(c.tokens * c.rank, "u");
-    w = random_vector<float>(c.rank * c.cols, "w");
+  template <class T>
+  static Operands of(const LowRankCase& c) {
+    Operands o{c, c.cols + c.pad, {}, {}, {}};
+    o.x = random_inputs<T>(c.tokens * o.ld, "x");
+    o.u = random_inputs<T>(c.tokens * c.rank, "u");
+    o.w = random_vector<float>(c.rank * c.cols, "w");
+    return o;
   }
 };
 
@@ -100,7 +100,7 @@ std::vector<LowRankCase> cases() {
 TEST(cuda_low_rank, float32_is_within_the_error_of_a_plain_loop_and_of_the_cpu) {
   for (const LowRankCase& c : cases()) {
     SCOPED_TRACE(c.name());
-    const Operands o(c, false);
+    const auto o = Operands::of<float>(c);
     const OnDevice<float> device(o);
     const std::vector<int32_t> bounds = bounds_for(c);
     OnHost<double> exact(o);
@@ -124,11 +124,12 @@ TEST(cuda_low_rank, float32_is_within_the_error_of_a_plain_loop_and_of_the_cpu) 
   }
 }
 
-TEST(cuda_low_rank, bfloat16_is_rounded_once) {
+template <class T>
+void check_16_bits() {
   for (const LowRankCase& c : cases()) {
     SCOPED_TRACE(c.name());
-    const Operands o(c, true);
-    const OnDevice<BF16> device(o);
+    const auto o = Operands::of<T>(c);
+    const OnDevice<T> device(o);
     const std::vector<int32_t> bounds = bounds_for(c);
     OnHost<double> exact(o);
     OnHost<float> loop(o);
@@ -140,10 +141,17 @@ TEST(cuda_low_rank, bfloat16_is_rounded_once) {
   }
 }
 
+TEST(cuda_low_rank, bfloat16_is_rounded_once) {
+  check_16_bits<BF16>();
+}
+TEST(cuda_low_rank, float16_is_rounded_once) {
+  check_16_bits<F16>();
+}
+
 template <class T>
 void compare_runs() {
   for (const LowRankCase& c : {LowRankCase{25, 8, 257, 1, 2, false}, LowRankCase{140, 12, 64, 8}}) {
-    const OnDevice<T> device(Operands(c, std::is_same_v<T, BF16>));
+    const OnDevice<T> device(Operands::of<T>(c));
     const std::vector<int32_t> bounds = bounds_for(c);
     expect_same_bits(device.down(), device.down(), "down");
     expect_same_bits(device.up(), device.up(), "up");
@@ -168,7 +176,7 @@ std::vector<T> rows_of(const std::vector<T>& v, int64_t ld, int64_t cols, int64_
 template <class T>
 void compare_groups() {
   for (const LowRankCase& c : {LowRankCase{40, 8, 304, 0, 2}, LowRankCase{40, 13, 70, 0, 1, false}}) {
-    const Operands o(c, std::is_same_v<T, BF16>);
+    const auto o = Operands::of<T>(c);
     const OnDevice<T> all(o);
     const std::vector<T> u = all.down(), y = all.up(), x = all.x.host(), given = all.u.host();
     for (const int64_t group : {1, 3, 5, 9}) {
@@ -195,7 +203,7 @@ TEST(cuda_low_rank, a_row_has_the_same_bits_alone_and_among_others) {
 TEST(cuda_low_rank, the_grouping_of_samples_does_not_change_the_bits_of_a_gradient) {
   const std::vector<int32_t> lengths = {90, 33, 1, 64, 0, 300, 7, 128}, bounds = bounds_of(lengths);
   const LowRankCase c = {623, 5, 61, 3, 0.5};
-  const Operands o(c, false);
+  const auto o = Operands::of<float>(c);
   const OnDevice<float> device(o);
   const std::vector<float> once = device.grad(bounds);
   for (const std::vector<size_t>& groups : {std::vector<size_t>{1, 1, 1, 1, 1, 1, 1, 1}, {3, 5}, {5, 2, 1}}) {
@@ -216,8 +224,8 @@ TEST(cuda_low_rank, the_grouping_of_samples_does_not_change_the_bits_of_a_gradie
 
 TEST(cuda_low_rank, a_gradient_in_column_slices_has_the_same_bits) {
   const LowRankCase c = {140, 5, 300, 3, 2};
-  const OnDevice<float> device(Operands(c, false));
-  const OnDevice<BF16> device16(Operands(c, true));
+  const OnDevice<float> device(Operands::of<float>(c));
+  const OnDevice<BF16> device16(Operands::of<BF16>(c));
   const std::vector<float> whole = device.grad(bounds_for(c)), whole16 = device16.grad(bounds_for(c));
   const int64_t limit = std::exchange(scratch_limit(), 1);
   expect_same_bits(device.grad(bounds_for(c)), whole, "float32");
@@ -226,7 +234,7 @@ TEST(cuda_low_rank, a_gradient_in_column_slices_has_the_same_bits) {
 }
 
 TEST(cuda_low_rank, no_tokens_touch_nothing_and_wrong_arguments_are_refused) {
-  const Operands o({4, 3, 20}, false);
+  const auto o = Operands::of<float>({4, 3, 20});
   OnDevice<float> d(o);
   low_rank_down(cuda_stream(), {0, 3, 20, d.x.data(), 20, d.w.data(), 1, d.u.data()});
   low_rank_up(cuda_stream(), {0, 3, 20, d.u.data(), d.w.data(), 1, d.x.data(), 20});

@@ -57,9 +57,10 @@ TEST_P(CudaLstmCell, float32_is_as_exact_as_the_plain_loop) {
   check<float>(0);
   check<float>(1);
 }
-TEST_P(CudaLstmCell, bfloat16_is_rounded_once) {
+TEST_P(CudaLstmCell, sixteen_bits_are_rounded_once) {
   check<BF16>(0);
   check<BF16>(1);
+  check<F16>(1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaLstmCell, ::testing::ValuesIn(lstm_cell_cases()),

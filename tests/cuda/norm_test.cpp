@@ -33,10 +33,10 @@ struct Inputs {
     if (c.bias) in.bias = random_vector<float>(c.cols, "bias");
     in.dy = random_inputs<T>(n, "dy");
     in.dsum = random_inputs<T>(n, "dsum");
-    // bfloat16 rounds h before it is normalised: from there on the residual is part of x.
-    if (std::is_same_v<T, BF16> && c.residual) {
-      in.h = in.x;
-      for (size_t i = 0; i < in.h.size(); ++i) in.h[i] = to_float(to_bf16(in.x[i] + in.residual[i]));
+    // 16 bits round h before it is normalised: from there on the residual is part of x.
+    if constexpr (sizeof(T) == 2) {
+      if (c.residual) in.h = in.x;
+      for (size_t i = 0; i < in.h.size(); ++i) in.h[i] = to_float(to_type<T>(in.x[i] + in.residual[i]));
     }
     return in;
   }
@@ -191,6 +191,9 @@ TEST_P(CudaNorm, float32_is_as_exact_as_the_plain_composition) {
 }
 TEST_P(CudaNorm, bfloat16_is_rounded_once) {
   check<BF16>();
+}
+TEST_P(CudaNorm, float16_is_rounded_once) {
+  check<F16>();
 }
 
 TEST_P(CudaNorm, weight_and_bias_gradients_alone_have_the_bits_of_both) {

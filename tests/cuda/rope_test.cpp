@@ -38,10 +38,12 @@ class CudaRope : public ::testing::TestWithParam<RopeCase> {
 TEST_P(CudaRope, has_the_bits_of_the_cpu) {
   check<float>(0, 0);
   check<BF16>(0, 0);
+  check<F16>(0, 0);
 }
 TEST_P(CudaRope, rows_need_not_be_aligned) {
   check<float>(3, 0);
   check<BF16>(8, 1);
+  check<F16>(8, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaRope, ::testing::ValuesIn(rope_cases()),

@@ -48,6 +48,7 @@ TEST_P(CudaCopyRows, copies_the_named_rows_and_nothing_else) {
   check<BF16>(0);
   check<float>(1);
   check<BF16>(1);
+  check<F16>(1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, CudaCopyRows, ::testing::ValuesIn(copy_rows_cases()),

@@ -157,7 +157,12 @@ std::vector<Json> Fixture::train(const std::filesystem::path& output,
     };
   }
   testing::internal::CaptureStderr();
-  ft::train(job, stream, compute);
+  try {
+    ft::train(job, stream, compute);
+  } catch (...) {
+    testing::internal::GetCapturedStderr();
+    throw;
+  }
   testing::internal::GetCapturedStderr();
   std::vector<Json> metrics;
   JsonlReader reader(output / "metrics.jsonl");

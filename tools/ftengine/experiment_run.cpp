@@ -10,10 +10,12 @@
 #include "engine/data/open_tokenizer.h"
 #include "engine/generate/text.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/printable.h"
 #include "engine/io/text_file.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/trainer.h"
 #include "tools/ftengine/output_dir.h"
+#include "tools/ftengine/process_title.h"
 #include "tools/ftengine/run_data.h"
 #include "tools/ftengine/run_files.h"
 #include "tools/ftengine/run_report.h"
@@ -35,6 +37,9 @@ class ExperimentRun {
         session_(e_.device, options.threads) {}
 
   int run() {
+    const std::filesystem::path& out = e_.training.output_dir;
+    const std::filesystem::path name = (out.has_filename() ? out : out.parent_path()).filename();
+    set_process_title("ftengine:run " + printable(name.string(), 100));
     try {
       return train_and_save();
     } catch (const WriteError& e) {
@@ -102,9 +107,9 @@ class ExperimentRun {
                 name_of(e_.model.task_type));
     if (!e_.trainable.empty())
       bad_input("{}: trainable: training by name is not supported; use adapter.peft_type", e_.yaml.string());
-    if (e_.training.fp16) bad_input("{}: training.fp16 is not supported; use bf16 on CUDA", e_.yaml.string());
-    if (e_.training.bf16 && session_.device() == Device())
-      bad_input("{}: training.bf16 is for CUDA; the CPU computes in float32", e_.yaml.string());
+    if ((e_.training.bf16 || e_.training.fp16) && session_.device() == Device())
+      bad_input("{}: training.{} is for CUDA; the CPU computes in float32", e_.yaml.string(),
+                e_.training.bf16 ? "bf16" : "fp16");
     std::error_code none;
     if (std::filesystem::equivalent(e_.model.path, e_.training.output_dir, none) && !none)
       bad_input("{}: training.output_dir is the folder of the model itself; choose another one",
@@ -114,7 +119,9 @@ class ExperimentRun {
   }
 
   // Of the activations.
-  DType compute() const { return e_.training.bf16 ? DType::bf16 : DType::f32; }
+  DType compute() const {
+    return e_.training.bf16 ? DType::bf16 : e_.training.fp16 ? DType::f16 : DType::f32;
+  }
 
   static std::filesystem::path init_from(const ConfigNode& adapter) {
     const ConfigNode* from = adapter.find("init_from");

@@ -45,10 +45,11 @@ void list_all() {
   for (const Format& f : kFormats) row(f.name, f.row);
   fmt::print("\ndevices (device)\n");
   for (const std::string& name : device_names())
-    row(name, name == "cpu" ? "float32 arithmetic; frozen weights as float32, bfloat16 or float16"
-              : name == "cuda"
-                  ? "float32, or bfloat16 activations with training.bf16: true; cuda:N names one of several"
-                  : "the CUDA kernels, executed by an interpreter of their PTX: for tests, slow");
+    row(name,
+        name == "cpu" ? "float32 arithmetic; frozen weights as float32, bfloat16 or float16"
+        : name == "cuda"
+            ? "float32, or 16-bit activations with training.bf16 or fp16: true; cuda:N names one of several"
+            : "the CUDA kernels, executed by an interpreter of their PTX: for tests, slow");
   fmt::print("\nkeys of exp.yaml with their defaults (adapter: see each method)\n{}", defaults_text());
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/core/check.h"
 #include "tools/ftengine/commands.h"
+#include "tools/ftengine/process_title.h"
 #include "tools/ftengine/version.h"
 
 namespace ft {
@@ -13,6 +14,7 @@ int exit_code = 0;
 }
 
 int main(int argc, char** argv) {
+  ft::keep_command_line(argc, argv);
   std::signal(SIGXFSZ,
               SIG_IGN);  // a limit of file size is an error like a full disk, not the end of the process
   CLI::App app(
