@@ -18,7 +18,7 @@ const std::vector<AdapterKind>& adapter_kinds() {
       {"P_TUNING",
        "a prompt made by an MLP or LSTM encoder; encoder_num_layers and encoder_dropout are the LSTM's, "
        "an MLP ignores them as PEFT's does (Liu et al. 2021)",
-       1e-3, make_p_tuning},
+       3e-3, make_p_tuning},
       {"PREFIX_TUNING",
        "learned keys and values before every layer, plain or, with prefix_projection, by an MLP or LSTM "
        "encoder (Li and Liang 2021; P-tuning v2, Liu et al. 2022)",
