@@ -61,6 +61,20 @@ class Misfits {
   std::string names_;
 };
 
+/// Throws ft::Error unless the file holds the tensors, bit for bit.
+void compare_saved(const std::vector<AdapterTensor>& tensors, const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  for (const AdapterTensor& t : tensors) {
+    const TensorInfo* info = file.find(t.name);
+    const std::vector<float> want = to_file(t);
+    std::vector<float> got(want.size());
+    if (info && info->shape == file_shape(t)) file.read_all(*info, got.data());
+    if (!info || info->shape != file_shape(t) ||
+        std::memcmp(want.data(), got.data(), want.size() * sizeof(float)) != 0)
+      fail("{}: {} reads back otherwise than it was written; the disk may be at fault", file.path(), t.name);
+  }
+}
+
 /// The end of a long path, where it says most.
 std::string short_path(const std::filesystem::path& path) {
   constexpr size_t kShown = 70;
@@ -81,15 +95,10 @@ void write_tensors(const std::vector<AdapterTensor>& tensors, const std::filesys
                        }});
   write_safetensors(path, std::move(entries));
 
-  const SafetensorsFile file(path);
-  for (const AdapterTensor& t : tensors) {
-    const TensorInfo* info = file.find(t.name);
-    const std::vector<float> want = to_file(t);
-    std::vector<float> got(want.size());
-    if (info && info->shape == file_shape(t)) file.read_all(*info, got.data());
-    if (!info || info->shape != file_shape(t) ||
-        std::memcmp(want.data(), got.data(), want.size() * sizeof(float)) != 0)
-      fail("{}: {} reads back otherwise than it was written; the disk may be at fault", file.path(), t.name);
+  try {
+    compare_saved(tensors, path);
+  } catch (const InputError& e) {
+    fail("{}; it was just written: the disk may be at fault", e.what());
   }
 }
 

@@ -2,21 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <regex>
 #include <set>
 
+#include "adapters/name_pattern.h"
 #include "engine/config/nearest.h"
 
 namespace ft {
 namespace {
-
-std::regex compile(const std::string& pattern, const std::string& where) {
-  try {
-    return std::regex(pattern, std::regex::ECMAScript);
-  } catch (const std::regex_error&) {
-    bad_input("{}: '{}' is not a regular expression", where, pattern);
-  }
-}
 
 // The last parts of all linear layers' names, for messages.
 std::vector<std::string> short_names(Model& model) {
@@ -36,9 +28,9 @@ std::vector<std::string> short_names(Model& model) {
             fmt::join(known, ", "));
 }
 
-bool chosen(const ModuleChoice& choice, const Linear& l, const std::optional<std::regex>& pattern) {
+bool chosen(const ModuleChoice& choice, const Linear& l, const std::optional<NamePattern>& pattern) {
   if (choice.all_linear) return !l.is_head;
-  if (pattern) return std::regex_match(l.name, *pattern);
+  if (pattern) return pattern->matches(l.name);
   return std::any_of(choice.names.begin(), choice.names.end(),
                      [&](const std::string& n) { return names_module(n, l.name); });
 }
@@ -51,7 +43,7 @@ bool names_module(const std::string& name, const std::string& module) {
 }
 
 bool matches_whole(const std::string& pattern, const std::string& name) {
-  return std::regex_match(name, compile(pattern, "adapter"));
+  return NamePattern(pattern, "adapter").matches(name);
 }
 bool matches_end(const std::string& pattern, const std::string& name) {
   return matches_whole("(.*\\.)?(" + pattern + ")", name);
@@ -79,7 +71,7 @@ void check_layers(const Model& model, const std::vector<int64_t>& layers, const 
 }
 
 bool pattern_matches(const std::string& pattern, const std::string& module) {
-  return std::regex_match(module, compile("(.*\\.)?(" + pattern + ")", "rank_pattern or alpha_pattern"));
+  return NamePattern("(.*\\.)?(" + pattern + ")", "rank_pattern or alpha_pattern").matches(module);
 }
 
 void read_choice(Fields& fields, std::string_view key, ModuleChoice& choice) {
@@ -107,9 +99,9 @@ nlohmann::ordered_json to_json(const ModuleChoice& choice) {
 }
 
 std::vector<Linear*> find_targets(Model& model, const TargetQuery& q) {
-  std::optional<std::regex> target, excluded;
-  if (!q.targets.pattern.empty()) target = compile(q.targets.pattern, q.where);
-  if (!q.excluded.pattern.empty()) excluded = compile(q.excluded.pattern, q.where);
+  std::optional<NamePattern> target, excluded;
+  if (!q.targets.pattern.empty()) target.emplace(q.targets.pattern, q.where);
+  if (!q.excluded.pattern.empty()) excluded.emplace(q.excluded.pattern, q.where);
   for (const std::string& pattern : q.layers_pattern)
     if (pattern != model.facts().layers_pattern)
       bad_input("{}: layers_pattern: this {} model's layers are called '{}', not '{}'", q.where,

@@ -1,5 +1,6 @@
 #include "engine/autograd/tape.h"
 
+#include "engine/autograd/backward_fault.h"
 #include "engine/ops/elementwise.h"
 
 namespace ft {
@@ -51,10 +52,13 @@ IndexView Tape::upload(std::span<const int32_t> values) {
 }
 
 void Tape::backward() {
-  while (!entries_.empty()) {
+  for (int64_t n = 0; !entries_.empty();) {
     const Entry entry = std::move(entries_.back());
     entries_.pop_back();
-    if (entry.output.arrived()) entry.backward();
+    if (!entry.output.arrived()) continue;
+    if (backward_faults()) [[unlikely]]
+      damage_gradient(entry.output, n++);
+    entry.backward();
   }
 }
 

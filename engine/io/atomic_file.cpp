@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/io/disk.h"
+
 namespace ft {
 namespace fs = std::filesystem;
 namespace {
@@ -73,20 +75,19 @@ std::filesystem::path parent_folder(const std::filesystem::path& path) {
 int sync_folder(const std::filesystem::path& folder) {
   const FileDescriptor handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!handle) return errno;
-  if (::fsync(handle.get()) == 0 || errno == EINVAL || errno == ENOTSUP) return 0;
-  return errno;
+  const int error = disk::sync(handle, folder);
+  return error == EINVAL || error == ENOTSUP ? 0 : error;
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path)
     : path_(std::move(path)), buffer_(std::make_unique<std::byte[]>(kBufferBytes)) {
   if (path_.filename().empty()) fail("{}: cannot write: names a folder; give a file name", path_.string());
-  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
+  int error = EEXIST;
+  for (int attempt = 0; error == EEXIST && attempt < kNameAttempts; ++attempt) {
     temporary_ = temporary_neighbour(path_);
-    file_ = FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-    if (file_) return;
-    if (errno != EEXIST) break;
+    error = disk::create_file(temporary_, O_WRONLY | O_EXCL, file_);
   }
-  fail_unchanged(errno);
+  if (error) fail_unchanged(error);
 }
 
 AtomicFile::~AtomicFile() {
@@ -101,21 +102,15 @@ void AtomicFile::write(const void* data, size_t bytes) {
   FT_CHECK(!committed_, "[AtomicFile] expected no write after commit, got one to {}", path_.string());
   if (bytes > kBufferBytes - buffered_) flush();
   if (bytes > kBufferBytes) {
-    write_through(static_cast<const std::byte*>(data), bytes);
+    write_through(data, bytes);
   } else if (bytes > 0) {
     std::memcpy(buffer_.get() + buffered_, data, bytes);
     buffered_ += bytes;
   }
 }
 
-void AtomicFile::write_through(const std::byte* data, size_t bytes) {
-  while (bytes > 0) {
-    const ssize_t n = ::write(file_.get(), data, bytes);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail_unchanged(errno);
-    data += n;
-    bytes -= static_cast<size_t>(n);
-  }
+void AtomicFile::write_through(const void* data, size_t bytes) {
+  if (const int error = disk::write(file_, data, bytes, path_)) fail_unchanged(error);
 }
 
 void AtomicFile::flush() {
@@ -126,13 +121,12 @@ void AtomicFile::flush() {
 void AtomicFile::commit() {
   FT_CHECK(!committed_, "[AtomicFile] expected one commit, got a second of {}", path_.string());
   flush();
-  if (::fsync(file_.get()) != 0) fail_unchanged(errno);
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_unchanged(errno);
+  if (const int error = disk::sync(file_, path_)) fail_unchanged(error);
+  if (const int error = disk::rename(temporary_, path_)) fail_unchanged(error);
   committed_ = true;
-  if (const int error = sync_folder(parent_folder(path_))) {
-    fail("{}: written, but its folder cannot be synced: {}; a power cut may bring the previous file back",
-         path_.string(), errno_text(error));
-  }
+  if (const int error = sync_folder(parent_folder(path_)))
+    throw WriteError(path_, error,
+                     " (its folder cannot be synced; a power cut may bring the previous file back)");
 }
 
 }  // namespace ft

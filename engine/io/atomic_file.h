@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -35,12 +34,6 @@ class WriteError : public Error {
   int error_;
 };
 
-/// A C stream, closed when its owner goes.
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using FileHandle = std::unique_ptr<std::FILE, CloseFile>;
-
 class AtomicFile {
  public:
   /// Creates the neighbour. Throws WriteError, as every member does, in the form
@@ -58,7 +51,7 @@ class AtomicFile {
 
  private:
   [[noreturn]] void fail_unchanged(int error) const;
-  void write_through(const std::byte* data, size_t bytes);
+  void write_through(const void* data, size_t bytes);
   void flush();
 
   std::filesystem::path path_;

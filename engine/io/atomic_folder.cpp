@@ -1,15 +1,14 @@
 #include "engine/io/atomic_folder.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
 #include <utility>
 
 #include "engine/core/check.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/disk.h"
 #include "engine/io/file_descriptor.h"
 
 namespace ft {
@@ -20,7 +19,7 @@ constexpr int kNameAttempts = 100;
 
 int sync_file(const fs::path& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  return file && ::fsync(file.get()) == 0 ? 0 : errno;
+  return file ? disk::sync(file, path) : errno;
 }
 
 /// Syncs every file and folder under `root`, and `root` itself. Returns 0 or an errno value.
@@ -40,21 +39,18 @@ int sync_tree(const fs::path& root) {
 /// Gives the folder `fresh` the name `path` and the folder at `path`, if there is one, the name `fresh`.
 /// Returns 0 or an errno value; on failure both are where they were.
 int exchange(const fs::path& fresh, const fs::path& path) {
-  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) return 0;
-  if (errno == ENOENT) {  // nothing to replace
-    return std::rename(fresh.c_str(), path.c_str()) == 0 ? 0 : errno;
-  }
-  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return errno;
+  const int failed = disk::exchange(fresh, path);
+  if (failed == ENOENT) return disk::rename(fresh, path);  // nothing to replace
+  if (failed != EINVAL && failed != ENOSYS && failed != ENOTSUP) return failed;
   const fs::path aside = temporary_neighbour(path);
-  if (std::rename(path.c_str(), aside.c_str()) != 0) return errno;
-  if (std::rename(fresh.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    if (std::rename(aside.c_str(), path.c_str()) == 0) return error;
+  if (const int error = disk::rename(path, aside)) return error;
+  if (const int error = disk::rename(fresh, path)) {
+    if (disk::rename(aside, path) == 0) return error;
     fail("{}: cannot write: {}; the previous folder is now {}", path.string(), errno_text(error),
          aside.string());
   }
-  std::rename(aside.c_str(),
-              fresh.c_str());  // where the caller removes it; else it stays under its hidden name
+  // Where the caller removes it; else it stays under its hidden name.
+  [[maybe_unused]] const int ignored = disk::rename(aside, fresh);
   return 0;
 }
 
@@ -65,13 +61,13 @@ AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path_, error);
   if (fs::exists(status) && !fs::is_directory(status)) fail_unchanged(ENOTDIR);
-  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
+  int failed = EEXIST;
+  for (int attempt = 0; failed == EEXIST && attempt < kNameAttempts; ++attempt) {
     temporary_ = temporary_neighbour(path_);
-    created_ = ::mkdir(temporary_.c_str(), 0777) == 0;
-    if (created_) return;
-    if (errno != EEXIST) break;
+    failed = disk::create_folder(temporary_);
   }
-  fail_unchanged(errno);
+  if (failed) fail_unchanged(failed);
+  created_ = true;
 }
 
 AtomicFolder::~AtomicFolder() {
@@ -94,10 +90,17 @@ void AtomicFolder::commit() {
   const int error = sync_folder(parent_folder(path_));
   fs::remove_all(temporary_, ignored);  // the previous folder, after its successor is safe
   created_ = false;
-  if (error) {
-    fail("{}: written, but its parent cannot be synced: {}; a power cut may bring the previous folder back",
-         path_.string(), errno_text(error));
-  }
+  if (error)
+    throw WriteError(path_, error,
+                     " (its parent cannot be synced; a power cut may bring the previous folder back)");
+}
+
+bool discard_folder(const fs::path& path) {
+  const fs::path hidden = temporary_neighbour(path);
+  if (disk::rename(path, hidden) != 0) return false;
+  std::error_code error;
+  fs::remove_all(hidden, error);
+  return !error;
 }
 
 }  // namespace ft

@@ -34,4 +34,8 @@ class AtomicFolder {
   bool created_ = false;
 };
 
+/// Removes a folder so that a kill in the middle leaves no half of it under its name: it takes a neighbour's
+/// hidden name first, which remove_stray_neighbours() knows. False if something of it is left.
+bool discard_folder(const std::filesystem::path& path);
+
 }  // namespace ft

@@ -15,6 +15,7 @@ struct AdapterStep::Pass {
 AdapterStep::AdapterStep(Model& model, std::span<Adapter* const> adapters, Stream& stream, DType compute,
                          const StepInfo& info, bool share)
     : stream_(stream), compute_(compute), info_(info) {
+  check_places(adapters);
   Var prompt;
   for (Adapter* a : adapters) {
     if (!a->active()) continue;
@@ -25,11 +26,9 @@ AdapterStep::AdapterStep(Model& model, std::span<Adapter* const> adapters, Strea
     VirtualParts parts;
     a->prepare(passes_.back()->forward, parts);
     if (parts.prompt.defined()) {
-      if (prompt.defined()) bad_input("adapter: two prompts at once; take one of the prompt methods out");
       prompt = parts.prompt;
     }
     if (parts.prefix.rows > 0) {
-      if (before_.prefix.rows > 0) bad_input("adapter: two prefixes at once; take one of them out");
       before_.prefix = std::move(parts.prefix);
     }
   }
@@ -70,6 +69,16 @@ double AdapterStep::finish() {
   double extra = 0;
   for (Adapter* a : adapters_) extra += a->extra_loss(stream_, info_);
   return extra;
+}
+
+void check_places(std::span<Adapter* const> adapters) {
+  int prompts = 0, prefixes = 0;
+  for (const Adapter* a : adapters) {
+    prompts += a->active() && a->prompt_rows() > 0;
+    prefixes += a->active() && a->prefix_rows() > 0;
+  }
+  if (prompts > 1) bad_input("adapter: two prompts at once; take one of the prompt methods out");
+  if (prefixes > 1) bad_input("adapter: two prefixes at once; take one of them out");
 }
 
 bool has_prompt(std::span<Adapter* const> adapters) {

@@ -46,6 +46,8 @@ class AdapterStep {
   std::vector<std::unique_ptr<Pass>> passes_;  // in the order of recording
 };
 
+/// Throws ft::InputError where two adapters want the same place before the samples.
+void check_places(std::span<Adapter* const> adapters);
 /// Is there a prompt that predicts a sample's first token?
 bool has_prompt(std::span<Adapter* const> adapters);
 /// May the passes of a step read a prompt that was computed once? Not where dropout is to differ from sample

@@ -96,6 +96,7 @@ void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s,
       {"best", s.best ? nlohmann::ordered_json(*s.best) : nlohmann::ordered_json()},
       {"best_step", s.best_step},
       {"evals_without_gain", s.evals_without_gain},
+      {"skipped", s.skipped},
       {"skipped_in_a_row", s.skipped_in_a_row},
       {"loss_scale", {{"factor", s.loss_scale.factor}, {"good_steps", s.loss_scale.good_steps}}},
       {"metrics_bytes", s.metrics_bytes},
@@ -121,11 +122,14 @@ int64_t checkpoint_step(const std::filesystem::path& folder) {
   const auto step = state.find("step");
   if (!state.is_object() || step == state.end() || !step->is_number_integer())
     bad_input("{}: damaged: no step", (folder / kState).string());
-  return step->get<int64_t>();
+  const auto count = step->get<int64_t>();
+  if (count < 0) bad_input("{}: damaged: a count of {}", (folder / kState).string(), count);
+  return count;
 }
 
-std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s, OptimizerState& optimizer,
-                            const WeightFiles& weights, const RunIdentity& identity) {
+std::vector<std::string> load_checkpoint(const std::filesystem::path& folder, TrainerState& s,
+                                         OptimizerState& optimizer, const WeightFiles& weights,
+                                         const RunIdentity& identity, bool anyway) {
   const std::string file = (folder / kState).string();
   if (!is_checkpoint(folder)) bad_input("{}: not a checkpoint (no {})", folder.string(), kState);
   const Json j = read_json_file(folder / kState);
@@ -142,6 +146,7 @@ std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s
     if (!j.at("best").is_null()) s.best = j.at("best").get<double>();
     s.best_step = j.at("best_step").get<int64_t>();
     s.evals_without_gain = j.at("evals_without_gain").get<int64_t>();
+    s.skipped = j.value("skipped", int64_t{0});
     s.skipped_in_a_row = j.at("skipped_in_a_row").get<int64_t>();
     if (const auto scale = j.find("loss_scale"); scale != j.end()) {  // older checkpoints have none
       s.loss_scale.factor = scale->at("factor").get<double>();
@@ -156,35 +161,58 @@ std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& s
   } catch (const Json::exception& e) {
     bad_input("{}: damaged: {}", file, e.what());
   }
+  for (const int64_t count : {s.step, updates, s.tokens, s.targets, s.log_steps, s.best_step,
+                              s.evals_without_gain, s.skipped, s.skipped_in_a_row, s.metrics_bytes})
+    if (count < 0) bad_input("{}: damaged: a count of {}", file, count);
   if (base != identity.base)
     bad_input("{}: the checkpoint was made with another base model", folder.string());
-  if (data != identity.data)
-    bad_input("{}: the training data has changed since the checkpoint; start again with --overwrite",
-              folder.string());
+  std::vector<std::string> warnings;
+  if (data != identity.data) {
+    if (!anyway)
+      bad_input(
+          "{}: the training data has changed since the checkpoint; start again with --overwrite, or go on "
+          "all the "
+          "same with --resume-anyway",
+          folder.string());
+    warnings.emplace_back("the training data has changed since the checkpoint");
+  }
   const ConfigNode then = load_yaml(folder / kResolved);
   std::vector<std::string> changed;
   differences(then, identity.resolved, "", changed);
-  if (!changed.empty())
-    bad_input(
-        "{}: the configuration has changed since the checkpoint; restore it, or start again with "
-        "--overwrite{}",
-        folder.string(), indented(changed));
+  if (!changed.empty()) {
+    if (!anyway)
+      bad_input(
+          "{}: the configuration has changed since the checkpoint; restore it, start again with --overwrite, "
+          "or go "
+          "on all the same with --resume-anyway{}",
+          folder.string(), indented(changed));
+    warnings.push_back("the configuration has changed since the checkpoint" + indented(changed));
+  }
   weights.load(folder);
   const SafetensorsFile state(folder / kOptimizer);
   optimizer.load(state, updates);
   if (instructions != identity.instruction_set)
-    return fmt::format(
+    warnings.push_back(fmt::format(
         "the checkpoint was made with {} instructions, this machine has {}: results may differ in the last "
         "bits",
-        instructions, identity.instruction_set);
-  return "";
+        instructions, identity.instruction_set));
+  return warnings;
 }
 
-void prune_checkpoints(const std::filesystem::path& output_dir, int64_t limit, int64_t best_step) {
-  std::vector<std::filesystem::path> all = list_checkpoints(output_dir);
-  const std::filesystem::path best = checkpoint_path(output_dir, best_step);
+void prune_checkpoints(const std::filesystem::path& output_dir, int64_t limit, int64_t step,
+                       int64_t best_step) {
+  const std::vector<std::filesystem::path> all = list_checkpoints(output_dir);
+  const std::filesystem::path best = checkpoint_path(output_dir, best_step),
+                              written = checkpoint_path(output_dir, step);
   for (size_t i = 0; i + static_cast<size_t>(limit) < all.size(); ++i)
-    if (all[i] != best) std::filesystem::remove_all(all[i]);
+    if (all[i] != best && all[i] != written) discard_folder(all[i]);
+}
+
+int64_t forget_checkpoints_behind(const std::filesystem::path& output_dir, int64_t step) {
+  int64_t removed = 0;
+  for (const std::filesystem::path& c : list_checkpoints(output_dir))
+    if (std::stoll(c.filename().string().substr(kPrefix.size())) > step) removed += discard_folder(c);
+  return removed;
 }
 
 std::string data_fingerprint(const Dataset& data) {

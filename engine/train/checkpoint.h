@@ -23,9 +23,9 @@ struct TrainerState {
   int64_t log_steps = 0;
   std::optional<double> best;  // metric_for_best_model
   int64_t best_step = 0, evals_without_gain = 0;
-  int64_t skipped_in_a_row = 0;  // non-finite steps
-  LossScale loss_scale;          // of a float16 run
-  int64_t metrics_bytes = 0;     // length of metrics.jsonl
+  int64_t skipped = 0, skipped_in_a_row = 0;  // non-finite steps
+  LossScale loss_scale;                       // of a float16 run
+  int64_t metrics_bytes = 0;                  // length of metrics.jsonl
 };
 
 /// What a checkpoint must have in common with the run that goes on from it.
@@ -47,12 +47,17 @@ void save_checkpoint(const std::filesystem::path& folder, const TrainerState& st
                      const OptimizerState& optimizer, const WeightFiles& weights,
                      const RunIdentity& identity);
 /// Throws ft::InputError where base or data differ, or settings that shape training: these are listed, a line
-/// each behind the first. Returns a warning or "".
-std::string load_checkpoint(const std::filesystem::path& folder, TrainerState& state,
-                            OptimizerState& optimizer, const WeightFiles& weights,
-                            const RunIdentity& identity);
-/// Keeps the newest `limit` checkpoints and the best one.
-void prune_checkpoints(const std::filesystem::path& output_dir, int64_t limit, int64_t best_step);
+/// each behind the first. `anyway`: another base is still refused, the rest becomes a warning. Returns
+/// warnings, a line each.
+std::vector<std::string> load_checkpoint(const std::filesystem::path& folder, TrainerState& state,
+                                         OptimizerState& optimizer, const WeightFiles& weights,
+                                         const RunIdentity& identity, bool anyway = false);
+/// Keeps the newest `limit` checkpoints, that of `step`, which was just written, and the best one.
+void prune_checkpoints(const std::filesystem::path& output_dir, int64_t limit, int64_t step,
+                       int64_t best_step);
+/// Removes the checkpoints of a run that lie behind `step`, where it goes on: its log is cut there, and they
+/// cannot be resumed from any more. Returns how many.
+int64_t forget_checkpoints_behind(const std::filesystem::path& output_dir, int64_t step);
 
 /// Hash of ids and labels in order.
 std::string data_fingerprint(const Dataset& data);

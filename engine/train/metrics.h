@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "engine/io/atomic_file.h"
+#include "engine/io/append_file.h"
 
 namespace ft {
 
@@ -15,12 +15,12 @@ class MetricsFile {
   MetricsFile(const std::filesystem::path& path, int64_t keep);
   /// Throws ft::WriteError when the disk does not take it.
   void write(const nlohmann::ordered_json& row);
-  int64_t bytes() const { return bytes_; }
+  /// A checkpoint counts on the rows before it: they must survive what it survives.
+  void sync() const { file_.sync(); }
+  int64_t bytes() const { return file_.bytes(); }
 
  private:
-  std::filesystem::path path_;
-  FileHandle file_;
-  int64_t bytes_ = 0;
+  AppendFile file_;
 };
 
 }  // namespace ft

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <concepts>
 
+#include "engine/io/atomic_file.h"
+
 namespace ft {
 namespace {
 
@@ -73,6 +75,16 @@ double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+// Behind those of earlier runs in the order of names.
+AppendFile new_file(const std::filesystem::path& folder) {
+  constexpr int kAttempts = 1000;  // files of one second
+  const auto second = static_cast<int64_t>(now());
+  for (int i = 0; i < kAttempts; ++i)
+    if (auto file = AppendFile::make_new(folder / fmt::format("{}{:010}.ftengine.{:03}", kName, second, i)))
+      return *std::move(file);
+  throw WriteError(folder / kName, EEXIST);
+}
+
 }  // namespace
 
 uint32_t crc32c(std::string_view bytes) {
@@ -104,28 +116,13 @@ std::string scalars_event(double time, int64_t step, std::span<const Scalar> sca
   return moment(time, step) + field(kSummary, std::string_view(summary));
 }
 
-EventFile::EventFile(const std::filesystem::path& folder, int64_t first_step) {
-  const double time = now();
-  constexpr int kAttempts = 1000;  // files of one second
-  for (int i = 0; i < kAttempts && !file_; ++i) {
-    path_ = folder / fmt::format("{}{:010}.ftengine.{:03}", kName, static_cast<int64_t>(time), i);
-    file_.reset(std::fopen(path_.c_str(), "wbx"));
-    if (!file_ && errno != EEXIST) break;
-  }
-  if (!file_) throw WriteError(path_, errno);
-  append(version_event(time));
-  if (first_step > 1) append(session_start_event(time, first_step));
+EventFile::EventFile(const std::filesystem::path& folder, int64_t first_step) : file_(new_file(folder)) {
+  file_.append(tf_record(version_event(now())));
+  if (first_step > 1) file_.append(tf_record(session_start_event(now(), first_step)));
 }
 
 void EventFile::write(int64_t step, std::span<const Scalar> scalars) {
-  append(scalars_event(now(), step, scalars));
-}
-
-void EventFile::append(std::string_view payload) {
-  const std::string record = tf_record(payload);
-  if (std::fwrite(record.data(), 1, record.size(), file_.get()) != record.size() ||
-      std::fflush(file_.get()) != 0)
-    throw WriteError(path_, errno);
+  file_.append(tf_record(scalars_event(now(), step, scalars)));
 }
 
 bool is_event_file(const std::filesystem::path& path) {

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/io/atomic_file.h"
+#include "engine/io/append_file.h"
 
 namespace ft {
 
@@ -44,10 +44,7 @@ class EventFile {
   void write(int64_t step, std::span<const Scalar> scalars);
 
  private:
-  void append(std::string_view payload);
-
-  std::filesystem::path path_;
-  FileHandle file_;
+  AppendFile file_;
 };
 
 /// Does a file of this name hold events?

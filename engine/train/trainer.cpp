@@ -8,6 +8,7 @@
 #include "engine/core/rng.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/device_watch.h"
+#include "engine/train/gradient_watch.h"
 #include "engine/train/metrics.h"
 #include "engine/train/optimizer.h"
 #include "engine/train/pass.h"
@@ -34,6 +35,7 @@ class Trainer {
         compute_(compute),
         plan_(job.train.rows, t_, job.experiment.data.shuffle, job.experiment.data.group_by_length),
         optimizer_(t_, job.trainables, job.adapters),
+        gradients_(t_, plan_.total_steps()),
         identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
         progress_(plan_.total_steps()),
         watch_(stream.device()) {
@@ -43,12 +45,7 @@ class Trainer {
   ~Trainer() { progress_.finish(); }  // an error's line stands below the progress bar, not behind it
 
   TrainResult run() {
-    if (!job_.resume_from.empty()) {
-      const std::string warning =
-          load_checkpoint(job_.resume_from, state_, optimizer_, job_.weights, identity_);
-      progress_.note(fmt::format("resumed from {} at step {}", job_.resume_from.string(), state_.step));
-      if (!warning.empty()) progress_.note("warning: " + warning);
-    }
+    if (!job_.resume_from.empty()) resume();
     MetricsFile metrics(t_.output_dir / "metrics.jsonl", state_.metrics_bytes);
     metrics_ = &metrics;
     EventFile events(t_.output_dir, state_.step + 1);
@@ -83,6 +80,17 @@ class Trainer {
   static bool wants(bool by_steps, bool by_epoch, const std::optional<int64_t>& every, int64_t done,
                     bool epoch_ends) {
     return (by_steps && every && done % *every == 0) || (by_epoch && epoch_ends);
+  }
+
+  void resume() {
+    const auto warnings =
+        load_checkpoint(job_.resume_from, state_, optimizer_, job_.weights, identity_, job_.resume_anyway);
+    progress_.note(fmt::format("resumed from {} at step {}", job_.resume_from.string(), state_.step));
+    for (const std::string& w : warnings) progress_.note("warning: " + w);
+    if (const int64_t n = forget_checkpoints_behind(t_.output_dir, state_.step))
+      progress_.note(fmt::format("removed {} checkpoints behind that step: the run goes on from here", n));
+    result_.checkpoint = job_.resume_from;
+    stopped_early_ = out_of_patience();  // it was, when the checkpoint was written
   }
 
   // One optimizer step. False if an interrupt came before it was complete: then nothing has changed.
@@ -129,8 +137,10 @@ class Trainer {
     ++state_.step;
     state_.tokens += sum.tokens;
     state_.targets += targets;
-    state_.log_loss += loss;
-    ++state_.log_steps;
+    if (std::isfinite(loss)) {
+      state_.log_loss += loss;
+      ++state_.log_steps;
+    }
     const double seconds = seconds_since(start);
     log(norm, rate, static_cast<double>(sum.tokens) / seconds, loss);
     run_tokens_ += sum.tokens;
@@ -142,6 +152,7 @@ class Trainer {
   bool update(double loss, double norm, double rate) {
     if (std::isfinite(loss) && std::isfinite(norm)) {
       state_.skipped_in_a_row = 0;
+      gradients_.see(optimizer_, state_.step, rate);
       const double clip = t_.max_grad_norm > 0 ? std::min(1.0, t_.max_grad_norm / (norm + 1e-6)) : 1.0;
       optimizer_.step(stream_, rate, clip / state_.loss_scale.factor);
       if (scales_loss() && state_.loss_scale.grow())
@@ -152,6 +163,7 @@ class Trainer {
     const Parameter* bad = optimizer_.non_finite();
     const std::string what =
         bad ? fmt::format("the gradient of {}", bad->name) : fmt::format("the loss ({})", loss);
+    ++state_.skipped;
     const bool smaller = scales_loss() && state_.loss_scale.back_off();
     progress_.note(
         fmt::format("warning: step {} skipped: {} is not finite{}", state_.step + 1, what,
@@ -187,6 +199,7 @@ class Trainer {
                                   {"learning_rate", rate},
                                   {"tokens", {{"input", state_.tokens}, {"target", state_.targets}}},
                                   {"tokens_per_second", tokens_per_second},
+                                  {"skipped_steps", state_.skipped},
                                   {"peak_memory_bytes", peak_resident_bytes()}};
     std::vector<Scalar> scalars = {{"train/loss", mean_loss},
                                    {"train/grad_norm", norm},
@@ -238,21 +251,27 @@ class Trainer {
       state_.best_step = state_.step;
     }
     state_.evals_without_gain = gain > t_.early_stopping_threshold ? 0 : state_.evals_without_gain + 1;
-    if (t_.early_stopping_patience && state_.evals_without_gain >= *t_.early_stopping_patience) {
+    if (out_of_patience()) {
       stopped_early_ = true;
       progress_.note(fmt::format("stopped early: {} has not improved for {} evaluations",
                                  t_.metric_for_best_model, state_.evals_without_gain));
     }
   }
 
+  bool out_of_patience() const {
+    return t_.early_stopping_patience && state_.evals_without_gain >= *t_.early_stopping_patience;
+  }
+
   void checkpoint() {
+    metrics_->sync();
     state_.metrics_bytes = metrics_->bytes();
     for (Adapter* a : job_.adapters) a->settle(stream_);
     const std::filesystem::path folder = checkpoint_path(t_.output_dir, state_.step);
     save_checkpoint(folder, state_, optimizer_, job_.weights, identity_);
     result_.checkpoint = folder;
     if (t_.save_total_limit)
-      prune_checkpoints(t_.output_dir, *t_.save_total_limit, state_.best ? state_.best_step : state_.step);
+      prune_checkpoints(t_.output_dir, *t_.save_total_limit, state_.step,
+                        state_.best ? state_.best_step : state_.step);
   }
 
   TrainResult interrupt(std::chrono::steady_clock::time_point start) {
@@ -276,6 +295,7 @@ class Trainer {
   DType compute_;
   StepPlan plan_;
   OptimizerState optimizer_;
+  GradientWatch gradients_;
   RunIdentity identity_;
   Progress progress_;
   DeviceWatch watch_;

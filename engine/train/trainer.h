@@ -37,6 +37,7 @@ struct TrainJob {
   WeightFiles weights;
   std::string base_fingerprint;
   std::filesystem::path resume_from;               // a checkpoint folder, or empty
+  bool resume_anyway = false;                      // although settings or data have changed
   const std::atomic<bool>* interrupted = nullptr;  // Ctrl-C
 };
 

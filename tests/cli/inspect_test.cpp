@@ -126,7 +126,7 @@ TEST(Inspect, SafetensorsFileAndWhatIsUnknown) {
   expect_bad_input(ftengine({"inspect", folder.path().string()}), {"nothing known"});
   write_bytes(folder / "notes.txt", "x");
   expect_bad_input(ftengine({"inspect", (folder / "notes.txt").string()}),
-                   {"expected a .gguf or .safetensors"});
+                   {"expected a .gguf, .safetensors or tokenizer file"});
   // A family that is not supported can be looked at all the same.
   write_bytes(folder / "bert/config.json", R"({"model_type": "bert", "hidden_size": 8})");
   fs::copy(fixture("llama_gqa_rslora") / "model/model.safetensors", folder / "bert/model.safetensors");

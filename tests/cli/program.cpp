@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -29,18 +30,28 @@ Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& fold
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
 
+  const int output = open_for_output(out), errors = open_for_output(err);  // there, however soon it is killed
   const auto start = std::chrono::steady_clock::now();
   const pid_t child = ::fork();
   if (child == 0) {
-    ::dup2(open_for_output(out), STDOUT_FILENO);
-    ::dup2(open_for_output(err), STDERR_FILENO);
+    ::dup2(output, STDOUT_FILENO);
+    ::dup2(errors, STDERR_FILENO);
     const rlimit limit{hardship.most_bytes.value_or(RLIM_INFINITY), RLIM_INFINITY};
     if (hardship.most_bytes && ::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(126);
+    if (!hardship.fault.empty()) ::setenv("FT_FAULT", hardship.fault.c_str(), 1);
+    if (!hardship.backward_fault.empty()) ::setenv("FT_FAULT_BACKWARD", hardship.backward_fault.c_str(), 1);
     if (!folder.empty() && ::chdir(folder.c_str()) != 0) ::_exit(126);
     ::execv(program.c_str(), argv.data());
     ::_exit(127);
   }
+  ::close(output);
+  ::close(errors);
   int status = 0;
+  if (hardship.kill_after) {
+    ::usleep(static_cast<useconds_t>(*hardship.kill_after * 1e6));
+    ::kill(child,
+           SIGKILL);  // of a process that ended meanwhile nobody has asked yet: its number is still its own
+  }
   for (std::error_code none; !hardship.interrupt_when.empty();) {
     siginfo_t ended{};
     ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
@@ -62,9 +73,13 @@ Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& fold
   return o;
 }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "ftengine-test-XXXXXX").string();
-  path_ = ::mkdtemp(name.data());
+TemporaryFolder::TemporaryFolder(bool in_memory) {
+  const auto make = [&](const fs::path& parent) {
+    std::string name = (parent / "ftengine-test-XXXXXX").string();
+    if (const char* made = ::mkdtemp(name.data())) path_ = made;
+    return !path_.empty();
+  };
+  if (!in_memory || !make("/dev/shm")) make(fs::temp_directory_path());
 }
 
 TemporaryFolder::~TemporaryFolder() {

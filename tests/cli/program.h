@@ -25,6 +25,9 @@ struct Outcome {
 struct Hardship {
   std::optional<uint64_t> most_bytes = {};  // no file may grow beyond that: like a disk that fills up
   fs::path interrupt_when = {};             // SIGINT once this file has something in it
+  std::optional<double> kill_after = {};    // SIGKILL, seconds from the start
+  std::string fault = {};                   // FT_FAULT, see engine/io/disk.h
+  std::string backward_fault = {};          // FT_FAULT_BACKWARD, see engine/autograd/tape.cpp
 };
 
 /// Runs ftengine with `arguments` in `folder` (empty: where the test runs) and waits for its end.
@@ -34,7 +37,8 @@ Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& fold
 /// An empty folder that goes away with the object.
 class TemporaryFolder {
  public:
-  TemporaryFolder();
+  /// `in_memory`: in a file system that syncs for nothing, where there is one: for tests of many runs.
+  explicit TemporaryFolder(bool in_memory = false);
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

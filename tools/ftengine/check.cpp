@@ -2,6 +2,7 @@
 // going to see.
 #include <CLI/CLI.hpp>
 
+#include "tools/ftengine/certificate.h"
 #include "tools/ftengine/check_report.h"
 #include "tools/ftengine/commands.h"
 #include "tools/ftengine/experiment_run.h"
@@ -13,6 +14,8 @@ void register_check(CLI::App& app) {
     RunOptions run;
     CheckOptions check;
     std::string yaml;
+    std::filesystem::path out;
+    bool gradients = false;
   };
   auto args = std::make_shared<Args>();
   CLI::App* c = app.add_subcommand(
@@ -23,9 +26,15 @@ void register_check(CLI::App& app) {
       ->check(CLI::Range(0, 1000));
   c->add_option("--tokens", args->check.tokens, "tokens shown of a sample (default 120)")
       ->check(CLI::Range(8, 1000000));
+  c->add_flag("--gradients", args->gradients,
+              "instead: compare the backward with finite differences for each trained tensor and write "
+              "certificate.json");
+  c->add_option("--out", args->out, "of --gradients; default: certificate.json in training.output_dir");
   c->add_option("--threads", args->run.threads, "threads (default: all processors, or FT_NUM_THREADS)")
       ->check(CLI::Range(1, 1024));
   c->callback([args] {
+    if (args->gradients)
+      return certify_gradients({args->yaml, args->run.overrides, args->out, args->run.threads});
     args->run.yaml = args->yaml;
     args->run.dry_run = true;
     args->run.look = [&](const RunSubject& subject, double learning_rate) {

@@ -14,6 +14,7 @@ void register_generate(CLI::App& app);
 void register_tokenize(CLI::App& app);
 void register_merge(CLI::App& app);
 void register_inspect(CLI::App& app);
+void register_verify(CLI::App& app);
 void register_list(CLI::App& app);
 void register_make_tiny_model(CLI::App& app);
 

@@ -86,6 +86,7 @@ class ExperimentRun {
                     [this](const std::filesystem::path& f) { load_weights(subject(), f, session_.host()); }},
         .base_fingerprint = loaded_.fingerprint,
         .resume_from = checkpoint,
+        .resume_anyway = options_.resume_anyway,
         .interrupted = options_.interrupted};
     TrainResult result = train(job, session_.stream(), compute());
     if (result.interrupted) {
@@ -156,7 +157,8 @@ class ExperimentRun {
     }
     const auto all = list_checkpoints(e_.training.output_dir);
     if (all.empty())
-      bad_input("{}: no checkpoint to resume from; start without --resume", e_.training.output_dir.string());
+      bad_input("{}: no checkpoint to resume from; start with --overwrite instead of --resume",
+                e_.training.output_dir.string());
     return all.back();
   }
 
@@ -205,6 +207,7 @@ class ExperimentRun {
         m.adapter->attach(*loaded_.model, attach);
       adapters_.add(std::move(m.adapter));
     }
+    check_places(adapters_.all());
   }
 
   RunSubject subject() const {

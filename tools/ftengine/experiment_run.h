@@ -15,6 +15,7 @@ struct RunOptions {
   std::vector<std::string> overrides;
   bool resume = false;
   std::filesystem::path resume_from;  // empty: the newest
+  bool resume_anyway = false;         // although settings or data have changed
   bool overwrite = false, dry_run = false;
   int threads = 0;
   const std::atomic<bool>* interrupted = nullptr;

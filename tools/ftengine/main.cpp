@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   ft::register_tokenize(app);
   ft::register_merge(app);
   ft::register_inspect(app);
+  ft::register_verify(app);
   ft::register_list(app);
   ft::register_make_tiny_model(app);
   try {

@@ -12,6 +12,7 @@
 #include "engine/core/check.h"
 #include "engine/data/open_tokenizer.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/atomic_folder.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/tensorboard.h"
 
@@ -91,7 +92,10 @@ OutputDir::~OutputDir() {
 void OutputDir::clear() {
   std::error_code error;
   for (const std::filesystem::path& p : of_a_run(path_)) {
-    std::filesystem::remove_all(p, error);
+    if (std::filesystem::is_directory(p))
+      error = discard_folder(p) ? std::error_code() : std::make_error_code(std::errc::io_error);
+    else
+      std::filesystem::remove_all(p, error);
     if (error) bad_input("training.output_dir: cannot remove {}: {}", p.string(), error.message());
   }
 }

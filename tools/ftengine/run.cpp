@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "engine/core/check.h"
 #include "tools/ftengine/commands.h"
 #include "tools/ftengine/experiment_run.h"
 
@@ -36,9 +37,15 @@ void register_run(CLI::App& app) {
   c->add_option("--set", o->run.overrides,
                 "KEY.PATH=VALUE: override any key, e.g. --set training.learning_rate=1e-4")
       ->allow_extra_args(false);
-  CLI::Option* resume = c->add_option("--resume", o->resume,
-                                      "go on from the newest checkpoint of output_dir, or from the one named")
-                            ->expected(0, 1);
+  CLI::Option* resume =
+      c->add_option("--resume", o->resume,
+                    "go on from the newest checkpoint of output_dir, or from the one named, which removes "
+                    "those behind it")
+          ->expected(0, 1);
+  c->add_flag(
+      "--resume-anyway", o->run.resume_anyway,
+      "with --resume: go on although settings that shape training, or the data, have changed (they are "
+      "listed); another base is refused all the same");
   c->add_flag("--overwrite", o->run.overwrite, "replace what an earlier run left in output_dir");
   c->add_flag("--dry-run", o->run.dry_run, "load and check everything, train nothing");
   c->add_option("--threads", o->run.threads, "threads (default: all processors, or FT_NUM_THREADS)")
@@ -47,6 +54,7 @@ void register_run(CLI::App& app) {
     o->run.yaml = o->yaml;
     o->run.resume = resume->count() > 0;
     o->run.resume_from = o->resume;
+    if (o->run.resume_anyway && !o->run.resume) bad_input("--resume-anyway: goes with --resume");
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
     o->run.interrupted = &interrupted;
