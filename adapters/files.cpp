@@ -22,13 +22,36 @@ constexpr std::string_view kTensors = "adapter_model.safetensors", kConfig = "ad
 std::vector<int64_t> file_shape(const AdapterTensor& t) {
   const auto dims = t.parameter->shape.dims();
   std::vector<int64_t> shape(dims.begin(), dims.end());
+  if (t.rows) shape[0] = static_cast<int64_t>(t.rows->size());
   if (t.transposed) std::reverse(shape.begin(), shape.end());
   return shape;
 }
 
 std::vector<float> to_file(const AdapterTensor& t) {
   std::vector<float> v = to_plain(*t.parameter);
-  return t.transposed ? transposed(v, t.parameter->shape[0], t.parameter->shape[1]) : v;
+  const Shape& shape = t.parameter->shape;
+  if (t.rows) {
+    std::vector<float> kept;
+    for (const int64_t row : *t.rows)
+      kept.insert(kept.end(), v.begin() + row * shape[1], v.begin() + (row + 1) * shape[1]);
+    v = std::move(kept);
+  }
+  const int64_t rows = t.rows ? static_cast<int64_t>(t.rows->size()) : shape[0];
+  return t.transposed ? transposed(v, rows, shape[1]) : v;
+}
+
+// The inverse. Rows that the file lacks stay as they are.
+void from_file(const AdapterTensor& t, std::vector<float> v) {
+  const Shape& shape = t.parameter->shape;
+  if (t.transposed) v = transposed(v, shape[1], static_cast<int64_t>(v.size()) / shape[1]);
+  if (t.rows) {
+    std::vector<float> all = to_plain(*t.parameter);
+    for (size_t i = 0; i < t.rows->size(); ++i)
+      std::copy_n(v.begin() + static_cast<int64_t>(i) * shape[1], shape[1],
+                  all.begin() + (*t.rows)[i] * shape[1]);
+    v = std::move(all);
+  }
+  from_plain(*t.parameter, v);
 }
 
 /// What does not fit between a file and an adapter, in one line that people read whole: how many of each
@@ -120,12 +143,12 @@ void read_tensors(const std::vector<AdapterTensor>& tensors, const std::filesyst
   if (!misfits.empty()) bad_input("{}: made for another base; tensors {}", short_path(path), misfits.text());
   for (const AdapterTensor& t : tensors) {
     if (t.frozen) continue;
-    std::vector<float> values(static_cast<size_t>(t.parameter->numel()));
-    file.read_all(*file.find(t.name), values.data());
+    const TensorInfo& info = *file.find(t.name);
+    std::vector<float> values(static_cast<size_t>(element_count(info)));
+    file.read_all(info, values.data());
     if (!std::all_of(values.begin(), values.end(), [](float v) { return v - v == 0; }))
       bad_input("{}: {} has values that are not finite", path.string(), t.name);
-    from_plain(*t.parameter,
-               t.transposed ? transposed(values, t.parameter->shape[1], t.parameter->shape[0]) : values);
+    from_file(t, std::move(values));
   }
 }
 
@@ -145,7 +168,10 @@ void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, c
   write_text_file(folder / kOrigin, extra.dump(2) + "\n");
 }
 
-void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& folder) {
+void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& folder, bool state) {
+  if (state)
+    if (const auto own = adapter.state_tensors(); !own.empty() && std::filesystem::exists(folder / kState))
+      read_tensors(own, folder / kState);
   read_tensors(adapter.tensors(), folder / kTensors);
   if (const auto encoder = adapter.encoder_tensors(); !encoder.empty()) {
     if (!std::filesystem::exists(folder / kEncoder))
@@ -154,34 +180,58 @@ void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& f
           short_path(folder), kEncoder);
     read_tensors(encoder, folder / kEncoder);
   }
-  if (const auto state = adapter.state_tensors(); !state.empty() && std::filesystem::exists(folder / kState))
-    read_tensors(state, folder / kState);
 }
+
+namespace {
+
+constexpr std::string_view kA = ".lora_A", kB = ".lora_B", kE = ".lora_E", kFactors = ".ia3_l",
+                           kVeraB = ".vera_lambda_b";
+// What acts through another tensor alone, which is judged.
+constexpr std::string_view kInner[] = {kA, kE, ".vera_lambda_d", ".vera_A", ".vera_B"};
+
+bool all_equal(const SafetensorsFile& file, const TensorInfo& t, float value) {
+  std::vector<float> values(static_cast<size_t>(element_count(t)));
+  file.read_all(t, values.data());
+  return std::all_of(values.begin(), values.end(), [value](float v) { return v == value; });
+}
+
+// The A (or E) of a pair, given its B; null for another tensor.
+const TensorInfo* partner(const SafetensorsFile& file, const TensorInfo& b, std::string_view which = kA) {
+  const size_t at = b.name.find(kB);
+  return at == std::string::npos ? nullptr : file.find(std::string(b.name).replace(at, kB.size(), which));
+}
+
+// With A = 0 and B = 0 the gradient of each is a product with the other: both stay where they are for ever.
+void refuse_dead_pairs(const std::filesystem::path& folder) {
+  const SafetensorsFile file(folder / kTensors);
+  for (const TensorInfo& b : file.tensors())
+    if (const TensorInfo* a = partner(file, b); a && all_equal(file, b, 0) && all_equal(file, *a, 0))
+      bad_input(
+          "{}: {} and its lora_A are both zero, so neither ever gets a gradient and nothing would be "
+          "trained; start one of them at random (without init_from)",
+          short_path(folder), b.name);
+}
+
+}  // namespace
 
 bool changes_nothing(const std::filesystem::path& folder) {
   const SafetensorsFile file(folder / kTensors);
-  const auto all = [&](const TensorInfo& t, float value) {
-    std::vector<float> values(static_cast<size_t>(element_count(t)));
-    file.read_all(t, values.data());
-    return std::all_of(values.begin(), values.end(), [value](float v) { return v == value; });
-  };
-  constexpr std::string_view kA = ".lora_A.", kB = ".lora_B.", kFactors = ".ia3_l";
-  for (const TensorInfo& t : file.tensors()) {
-    if (t.name.find(kA) != std::string::npos) continue;  // judged with its B
-    if (t.name.ends_with(kFactors) && all(t, 1)) continue;
-    const size_t at = t.name.find(kB);
-    if (at == std::string::npos) return false;  // a bias, a norm, a saved module: only the base could tell
-    if (all(t, 0)) continue;
-    const TensorInfo* a = file.find(std::string(t.name).replace(at, kB.size(), kA));
-    if (!a || !all(*a, 0)) return false;
-  }
-  return true;
+  return std::all_of(file.tensors().begin(), file.tensors().end(), [&](const TensorInfo& t) {
+    for (const std::string_view inner : kInner)
+      if (t.name.find(inner) != std::string::npos) return true;
+    if (t.name.ends_with(kFactors)) return all_equal(file, t, 1);
+    if (t.name.ends_with(kVeraB)) return all_equal(file, t, 0);
+    if (t.name.find(kB) == std::string::npos)
+      return false;  // a bias, a norm, a magnitude, a saved module: only the base could tell
+    if (all_equal(file, t, 0)) return true;
+    const auto is_zero = [&](const TensorInfo* other) { return other && all_equal(file, *other, 0); };
+    return is_zero(partner(file, t)) || is_zero(partner(file, t, kE));
+  });
 }
 
 std::unique_ptr<Adapter> load_adapter(const std::filesystem::path& folder, Model& model,
                                       const std::string& fingerprint, const AttachOptions& options) {
   const ConfigNode config = read_adapter_config(folder);
-  std::unique_ptr<Adapter> adapter = find_adapter_kind(config).make(config, "", true);
   if (std::filesystem::exists(folder / kOrigin)) {
     const Json origin = read_json_file(folder / kOrigin);
     const auto found = origin.find("base_fingerprint");
@@ -192,10 +242,12 @@ std::unique_ptr<Adapter> load_adapter(const std::filesystem::path& folder, Model
           "that it was trained on",
           folder.string(), made_for, fingerprint);
   }
+  std::unique_ptr<Adapter> adapter = find_adapter_kind(config).make(config, "", true);
   AttachOptions attach = options;
   attach.where = (folder / kConfig).string();
   adapter->attach(model, attach);
-  load_adapter_tensors(*adapter, folder);
+  load_adapter_tensors(*adapter, folder, false);
+  if (options.training) refuse_dead_pairs(folder);
   return adapter;
 }
 

@@ -23,9 +23,10 @@ void save_adapter(const Adapter& adapter, const std::filesystem::path& folder, c
                   bool checkpoint = false);
 
 /// Fills an attached adapter's tensors from the files of a folder: every tensor of a file used, every one of
-/// the adapter filled, shapes equal; else ft::InputError that names up to three of those that are not. The
-/// method's own state is read where it is stored.
-void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& folder);
+/// the adapter filled, shapes equal; else ft::InputError that names up to three of those that are not.
+/// `state`: that of the method too, where it is stored, and first: what tensors a file has may follow from
+/// it. Without it training starts anew from what was learned.
+void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& folder, bool state = true);
 
 /// Is a saved adapter without any effect on whatever base? All it holds are low-rank pairs with a factor that
 /// is zero throughout, or factors that are one, as untrained ones are. Reads its tensors; throws
@@ -33,7 +34,7 @@ void load_adapter_tensors(const Adapter& adapter, const std::filesystem::path& f
 bool changes_nothing(const std::filesystem::path& folder);
 
 /// A saved adapter in place on `model`: configuration, sites, tensors. Refuses one that was made for another
-/// base.
+/// base, and for training one that nothing could train.
 std::unique_ptr<Adapter> load_adapter(const std::filesystem::path& folder, Model& model,
                                       const std::string& fingerprint, const AttachOptions& options);
 

@@ -7,7 +7,13 @@ namespace ft {
 
 const std::vector<AdapterKind>& adapter_kinds() {
   static const std::vector<AdapterKind> kinds = {
-      {"LORA", "low-rank changes of linear layers (Hu et al. 2021)", 1e-4, make_lora},
+      {"LORA",
+       "low-rank changes of linear layers (Hu et al. 2021); use_dora, use_rslora; init_lora_weights true, "
+       "gaussian, orthogonal, olora, pissa, pissa_niter_N; of a fused projection also q, k or v alone: "
+       "target_modules c_attn.q",
+       1e-4, make_lora},
+      {"ADALORA", "low-rank changes whose ranks training shares out (Zhang et al. 2023)", 2e-3, make_adalora},
+      {"VERA", "learned factors on shared random projections (Kopiczko et al. 2024)", 4e-3, make_vera},
       {"IA3", "learned factors on outputs and feed-forward inputs (Liu et al. 2022)", 3e-3, make_ia3},
       {"BITFIT", "the biases alone (Ben Zaken et al. 2022)", 1e-3, make_bitfit},
       {"LN_TUNING", "the norm layers alone (Zhao et al. 2023)", 1e-3, make_ln_tuning},

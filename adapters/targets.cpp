@@ -11,28 +11,43 @@ namespace ft {
 namespace {
 
 // The last parts of all linear layers' names, for messages.
-std::vector<std::string> short_names(Model& model) {
+std::vector<std::string> short_names(Model& model, bool parts) {
   std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
   for (const Linear* l : model.linears()) {
     const std::string last = l->name.substr(l->name.rfind('.') + 1);
-    if (std::find(names.begin(), names.end(), last) == names.end()) names.push_back(last);
+    add(last);
+    if (parts)
+      for (const OutputPart& part : l->parts) add(last + "." + part.name);
   }
   return names;
 }
 
-[[noreturn]] void no_match(Model& model, const std::string& name, const std::string& where) {
-  const std::vector<std::string> known = short_names(model);
+[[noreturn]] void no_match(Model& model, const std::string& name, const TargetQuery& q) {
+  const std::string& where = q.where;
+  const std::vector<std::string> known = short_names(model, q.parts);
   const std::optional<std::string> near = nearest(name, known);
   bad_input("{}: target_modules: no linear layer of this {} model is called '{}'{}; it has: {}", where,
             model.facts().model_type, name, near ? fmt::format("; did you mean '{}'?", *near) : "",
             fmt::join(known, ", "));
 }
 
-bool chosen(const ModuleChoice& choice, const Linear& l, const std::optional<NamePattern>& pattern) {
+bool chosen(const ModuleChoice& choice, const Linear& l, const std::string& name,
+            const std::optional<NamePattern>& pattern) {
   if (choice.all_linear) return !l.is_head;
-  if (pattern) return pattern->matches(l.name);
+  if (pattern) return pattern->matches(name);
   return std::any_of(choice.names.begin(), choice.names.end(),
-                     [&](const std::string& n) { return names_module(n, l.name); });
+                     [&](const std::string& n) { return names_module(n, name); });
+}
+
+// The module's name, and those of its parts where they count.
+std::vector<std::string> names_of(const Linear& l, bool parts) {
+  std::vector<std::string> names = {l.name};
+  if (parts)
+    for (const OutputPart& part : l.parts) names.push_back(l.name + "." + part.name);
+  return names;
 }
 
 }  // namespace
@@ -110,21 +125,35 @@ std::vector<Linear*> find_targets(Model& model, const TargetQuery& q) {
   std::vector<Linear*> found;
   std::set<std::string> seen;
   for (Linear* l : model.linears()) {
-    if (!chosen(q.targets, *l, target)) continue;
-    for (const std::string& n : q.targets.names)
-      if (names_module(n, l->name)) seen.insert(n);
+    bool meant = false;
+    for (const std::string& name : names_of(*l, q.parts)) {
+      meant |= chosen(q.targets, *l, name, target);
+      for (const std::string& n : q.targets.names)
+        if (names_module(n, name)) seen.insert(n);
+    }
+    if (!meant) continue;
     if (!q.layers.empty() &&
         (l->layer < 0 || std::find(q.layers.begin(), q.layers.end(), l->layer) == q.layers.end()))
       continue;
-    if (chosen(q.excluded, *l, excluded)) continue;
+    if (chosen(q.excluded, *l, l->name, excluded)) continue;
     found.push_back(l);
   }
   for (const std::string& n : q.targets.names)
-    if (!seen.contains(n)) no_match(model, n, q.where);
-  if (found.empty() && target) no_match(model, q.targets.pattern, q.where);
+    if (!seen.contains(n)) no_match(model, n, q);
+  if (found.empty() && target) no_match(model, q.targets.pattern, q);
   if (found.empty())
     bad_input("{}: target_modules: everything that they name is excluded or in other layers", q.where);
   return found;
+}
+
+std::vector<const OutputPart*> named_parts(const ModuleChoice& targets, const Linear& linear) {
+  std::optional<NamePattern> pattern;
+  if (!targets.pattern.empty()) pattern.emplace(targets.pattern, "target_modules");
+  std::vector<const OutputPart*> parts;
+  if (chosen(targets, linear, linear.name, pattern)) return parts;
+  for (const OutputPart& part : linear.parts)
+    if (chosen(targets, linear, linear.name + "." + part.name, pattern)) parts.push_back(&part);
+  return parts;
 }
 
 }  // namespace ft

@@ -43,11 +43,15 @@ struct TargetQuery {
   std::vector<int64_t> layers;              // layers_to_transform; empty: all
   std::vector<std::string> layers_pattern;  // empty: the family's
   std::string where;
+  bool parts = false;  // may a name mean a part of a fused projection, "c_attn.q"?
 };
 
 /// The linear layers meant, in forward order. Throws ft::InputError for a name that matches nothing (with the
 /// nearest names and the full list), a pattern that matches nothing, a layer that does not exist.
 std::vector<Linear*> find_targets(Model& model, const TargetQuery& query);
+
+/// The parts of `linear` that `targets` name without naming it whole ("c_attn.q": q of GPT-2's q|k|v).
+std::vector<const OutputPart*> named_parts(const ModuleChoice& targets, const Linear& linear);
 
 /// Key of `patterns` that PEFT would apply to `module`: the first that matches its end.
 template <class T>

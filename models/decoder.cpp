@@ -62,7 +62,10 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
     };
     l->attn_norm = norm_of(prefix + n.attn_norm, c.hidden);
     if (c.fused_qkv) {
-      l->qkv = linear_of(n.qkv, q_size + 2 * kv_size, c.hidden, c.qkv_bias);
+      const int64_t all = q_size + 2 * kv_size;
+      l->qkv = linear_of(n.qkv, all, c.hidden, c.qkv_bias);
+      l->qkv.parts = {
+          {"q", 0, q_size, all}, {"k", q_size, q_size + kv_size, all}, {"v", q_size + kv_size, all, all}};
     } else {
       l->q = linear_of(n.q, q_size, c.hidden, c.qkv_bias);
       l->k = linear_of(n.k, kv_size, c.hidden, c.qkv_bias);

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 packages=(ca-certificates g++ cmake ninja-build pkg-config git libfmt-dev libyaml-cpp-dev nlohmann-json3-dev
-  libcli11-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev libhwy-dev python3 python3-pip) # Python only fetches the model
+  libcli11-dev libeigen3-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev libhwy-dev python3 python3-pip) # Python only fetches the model
 test_packages=(libgtest-dev libbenchmark-dev clang-format-14 ccache) # ccache: three presets share most objects
 cuda_packages=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
   nvidia-cuda-cccl==13.0.85 nvidia-cublas==13.0.2.14)

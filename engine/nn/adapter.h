@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ struct AdapterTensor {
   Parameter* parameter = nullptr;
   bool transposed = false;  // the file has the transpose of the parameter
   bool frozen = false;      // a copy of the base that PEFT's files carry: checked when read, never trained
+  std::optional<std::vector<int64_t>> rows = {};  // those of the parameter that the file has; none: all
 };
 
 struct AttachOptions {
@@ -27,6 +29,7 @@ struct AttachOptions {
   uint64_t seed = 0;           // of the initial values
   int index = 0;               // ordinal among stacked adapters: keeps dropout sites apart
   bool training = true;        // false: what a saved adapter stores is enough, an encoder is not made
+  double b_rate = 1;           // LoRA+: the learning rate of lora_B and of vectors over that of the rest
   std::string where;           // for messages: the YAML or adapter_config.json
   /// Of starting values that come from a text or from the model's words: the model's tokenizer (special
   /// tokens as it adds them), and where the model runs. Needed by methods that start so.
@@ -40,6 +43,7 @@ struct StepInfo {
   uint64_t dropout_key = 0;
   int64_t step = 0, total_steps = 0;  // 0-based optimizer step
   double loss_scale = 1;              // what all gradients are multiplied by: float16's, see loss_scale.h
+  double gradient_scale = 1;          // after_update(): what the update multiplied the gradients with
 };
 
 /// What an adapter puts before the samples' own tokens; undefined or empty: nothing.
@@ -70,6 +74,13 @@ class Adapter {
   virtual nlohmann::ordered_json config_json(const std::string& base) const = 0;
   /// What the configuration asks for and does not get, or what its owner must know: a line each.
   virtual std::vector<std::string> notes() const { return {}; }
+  /// What `adapter:` must say so that a run repeats this one. Another thing than adapter_config.json where
+  /// that tells the result (PiSSA's two pairs) or has no field for it.
+  virtual nlohmann::ordered_json run_json() const {
+    nlohmann::ordered_json j = config_json("");
+    if (const auto own = extra_json(); own.is_object()) j.update(own);
+    return j;
+  }
   /// Can merge() fold everything that this adapter does into the base's weights?
   virtual bool mergeable() const { return false; }
   /// Adds the adapter's change of `slot` to its plain row-major values.

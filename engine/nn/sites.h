@@ -48,14 +48,23 @@ class BlockAdapter {
   bool enabled = true;
 };
 
+/// A named part of a fused projection's outputs: "q" of GPT-2's c_attn. Output n belongs to it when n modulo
+/// `period` lies in [begin, end); the period is all outputs, or one head's where heads are interleaved.
+struct OutputPart {
+  std::string name;
+  int64_t begin = 0, end = 0, period = 0;
+  bool holds(int64_t n) const { return n % period >= begin && n % period < end; }
+};
+
 /// A linear layer by its module name, e.g. "model.layers.0.self_attn.q_proj".
 class Linear {
  public:
   std::string name;
-  int layer = -1;        // -1: not in a layer (the head)
-  bool conv1d = false;   // Hugging Face stores it as [in, out] (GPT-2)
-  bool is_head = false;  // the output embedding
-  Slot weight, bias;     // [out, in] packed; [out] or empty
+  int layer = -1;                      // -1: not in a layer (the head)
+  bool conv1d = false;                 // Hugging Face stores it as [in, out] (GPT-2)
+  bool is_head = false;                // the output embedding
+  Slot weight, bias;                   // [out, in] packed; [out] or empty
+  std::vector<OutputPart> parts = {};  // of a fused projection
   std::vector<LinearAdapter*> adapters;
 
   int64_t in() const { return weight.parameter->shape[1]; }

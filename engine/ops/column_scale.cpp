@@ -4,10 +4,12 @@
 
 namespace ft {
 
-Var column_scale(Tape& tape, const Var& x, Parameter& scale) {
+Var column_scale(Tape& tape, const Var& x, Parameter& scale, const Parameter* pivot) {
   const int64_t rows = x.value().dim(0), cols = x.value().dim(1);
   FT_CHECK(scale.numel() == cols && scale.layout == Parameter::Layout::plain,
            "[column_scale] {}: expected {} plain elements, got {}", scale.name, cols, scale.numel());
+  FT_CHECK(!pivot || pivot->numel() == cols, "[column_scale] {}: expected {} elements, got {}", pivot->name,
+           cols, pivot->numel());
   const Tensor value =
       Tensor::empty(x.value().shape(), x.value().dtype(), MemoryClass::activations, x.value().device());
   launch(tape.stream(), value.dtype(), [&]<class T>(auto& s) {
@@ -15,11 +17,12 @@ Var column_scale(Tape& tape, const Var& x, Parameter& scale) {
                                        .cols = cols,
                                        .x = x.value().data<T>(),
                                        .scale = scale.value.data<Wide<T>>(),
-                                       .y = value.data<T>()});
+                                       .y = value.data<T>(),
+                                       .pivot = pivot ? pivot->value.data<Wide<T>>() : nullptr});
   });
   const Var y(value, tape.wants(x, &scale));
   if (!y.requires_grad()) return y;
-  tape.record(y.gradient(), [&tape, &scale, cols, x = scale.trainable ? x.value() : Tensor(),
+  tape.record(y.gradient(), [&tape, &scale, pivot, cols, x = scale.trainable ? x.value() : Tensor(),
                              dx = x.gradient(), dy = y.gradient()] {
     const Gradient::Slot slot = dx ? dx.slot() : Gradient::Slot();
     launch(tape.stream(), dy.sum().dtype(), [&]<class T>(auto& s) {
@@ -31,7 +34,8 @@ Var column_scale(Tape& tape, const Var& x, Parameter& scale) {
                                     .scale = scale.value.data<Wide<T>>(),
                                     .dx = dx ? slot.grad.template data<T>() : nullptr,
                                     .accumulate = slot.accumulate,
-                                    .dscale = scale.trainable ? scale.grad.data<Wide<T>>() : nullptr});
+                                    .dscale = scale.trainable ? scale.grad.data<Wide<T>>() : nullptr,
+                                    .pivot = pivot ? pivot->value.data<Wide<T>>() : nullptr});
     });
   });
   return y;

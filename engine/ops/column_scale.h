@@ -1,7 +1,8 @@
-// Every column times a learned factor, (IA)³ (Liu et al. 2022): y = x · l, l [cols].
-// Saved for backward: x, when l is trained. Backward: dx = dy · l; dl += Σ over rows of dy · x, sample by
-// sample in order, each sample's sum formed by itself. Cost: one read and one write of the activation forward
-// and, backward, one read of dy (and of x) and one write of dx.
+// Every column times a learned factor, (IA)³ (Liu et al. 2022): y = x · l, l [cols]; or about a pivot,
+// y = p + (x − p) · l, which is how DoRA scales a layer's output and leaves its bias alone.
+// Saved for backward: x, when l is trained. Backward: dx = dy · l; dl += Σ over rows of dy · (x − p), sample
+// by sample in order, each sample's sum formed by itself. The pivot gets no gradient. Cost: one read and one
+// write of the activation forward and, backward, one read of dy (and of x) and one write of dx.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@ struct ColumnScaleArgs {
   const T* x = nullptr;            // [rows, cols]
   const Wide<T>* scale = nullptr;  // [cols]
   T* y = nullptr;                  // [rows, cols]; may alias x
+  const Wide<T>* pivot = nullptr;  // [cols] or null: zero
 };
 
 template <class T>
@@ -30,6 +32,7 @@ struct ColumnScaleGradArgs {
   T* dx = nullptr;                 // [rows, cols] or null; may alias dy
   bool accumulate = false;         // dx += instead of dx =
   Wide<T>* dscale = nullptr;       // [cols], added to, or null
+  const Wide<T>* pivot = nullptr;  // [cols] or null; read for dscale
 };
 
 void column_scale(CpuStream&, const ColumnScaleArgs<float>&);
@@ -45,7 +48,8 @@ void column_scale_grad(CudaStream&, const ColumnScaleGradArgs<F16>&);
 
 // ---- differentiable
 
-/// x [tokens, cols] times `scale`, a plain parameter of cols elements of whatever shape.
-Var column_scale(Tape&, const Var& x, Parameter& scale);
+/// x [tokens, cols] times `scale`, a plain parameter of cols elements of whatever shape, about a frozen
+/// `pivot` [cols] where one is given.
+Var column_scale(Tape&, const Var& x, Parameter& scale, const Parameter* pivot = nullptr);
 
 }  // namespace ft

@@ -100,7 +100,7 @@ class Trainer {
     const bool prompted = has_prompt(job_.adapters);
     int64_t targets = 0;
     for (const DataRow* r : rows) targets += r->targets(prompted);
-    const StepInfo info{
+    StepInfo info{
         .training = true,
         .dropout_key = dropout_key(static_cast<uint64_t>(t_.seed), static_cast<uint64_t>(state_.step)),
         .step = state_.step,
@@ -130,7 +130,7 @@ class Trainer {
     const double rate = job_.learning_rate * schedule_factor(t_.lr_scheduler_type, state_.step,
                                                              t_.warmup(plan_.total_steps()),
                                                              plan_.total_steps(), job_.learning_rate);
-    if (update(loss, norm, rate))
+    if (update(loss, norm, rate, info.gradient_scale))
       for (Adapter* a : job_.adapters)
         if (a->active()) a->after_update(stream_, info);
     optimizer_.clear_gradients(stream_);
@@ -148,13 +148,14 @@ class Trainer {
     return true;
   }
 
-  // False for a step that is skipped.
-  bool update(double loss, double norm, double rate) {
+  // False for a step that is skipped. `gradient_scale` tells what the gradients were multiplied with.
+  bool update(double loss, double norm, double rate, double& gradient_scale) {
     if (std::isfinite(loss) && std::isfinite(norm)) {
       state_.skipped_in_a_row = 0;
       gradients_.see(optimizer_, state_.step, rate);
       const double clip = t_.max_grad_norm > 0 ? std::min(1.0, t_.max_grad_norm / (norm + 1e-6)) : 1.0;
-      optimizer_.step(stream_, rate, clip / state_.loss_scale.factor);
+      gradient_scale = clip / state_.loss_scale.factor;
+      optimizer_.step(stream_, rate, gradient_scale);
       if (scales_loss() && state_.loss_scale.grow())
         progress_.note(
             fmt::format("step {}: the loss scale grows to {}", state_.step + 1, state_.loss_scale.factor));

@@ -2,8 +2,9 @@
 // column.
 //
 // dscale is summed sample by sample in order, each sample's sum row by row by itself first; tasks are blocks
-// of columns. Every product and sum is rounded by itself except the accumulation dx += dy·l and Σ dy·x, which
-// are fused multiply-adds. So bits depend on the samples alone, not on how they are grouped into calls.
+// of columns. Every product and sum is rounded by itself except the accumulations dx += dy·l and Σ dy·x and
+// the pivot's addition, which are fused multiply-adds. So bits depend on the samples alone, not on how they
+// are grouped into calls.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/column_scale.cpp"
 #include "engine/ops/column_scale.h"
@@ -27,7 +28,13 @@ void column_scale_impl(CpuStream& stream, const ColumnScaleArgs<T>& args) {
       const T* x = args.x + row * args.cols;
       T* y = args.y + row * args.cols;
       for_each(d, args.cols, [&](int64_t i, auto part) HWY_ATTR {
-        store(d, hn::Mul(load(d, x + i, part), load(d, args.scale + i, part)), y + i, part);
+        const auto v = load(d, x + i, part), l = load(d, args.scale + i, part);
+        if (args.pivot) {
+          const auto p = load(d, args.pivot + i, part);
+          store(d, hn::Add(hn::Mul(hn::Sub(v, p), l), p), y + i, part);
+        } else {
+          store(d, hn::Mul(v, l), y + i, part);
+        }
       });
     }
   });
@@ -44,8 +51,9 @@ void column_scale_grad_columns(const ColumnScaleGradArgs<T>& args, int64_t begin
     for (int64_t row = args.segments.bounds[s]; row < args.segments.bounds[s + 1]; ++row) {
       const T *dy = args.dy + row * args.cols + begin, *x = args.x + row * args.cols + begin;
       for_each(d, cols, [&](int64_t i, auto part) HWY_ATTR {
-        store(d, hn::MulAdd(load(d, dy + i, part), load(d, x + i, part), load(d, sum + i, part)), sum + i,
-              part);
+        auto v = load(d, x + i, part);
+        if (args.pivot) v = hn::Sub(v, load(d, args.pivot + begin + i, part));
+        store(d, hn::MulAdd(load(d, dy + i, part), v, load(d, sum + i, part)), sum + i, part);
       });
     }
     for_each(d, cols, [&](int64_t i, auto part) HWY_ATTR {

@@ -46,11 +46,11 @@ TEST_P(Merge, MergedFolderGivesTheLogitsOfBaseAndAdapter) {
 
   copy_fixture(GetParam(), folder / "run");
   const json expected = json::parse(read_bytes(folder / "run/expected.json"));
-  const Outcome trained =
-      ftengine({"run", "exp.yaml", "--set", "adapter={peft_type: NONE}", "--set", "model.path=../merged",
-                "--set", "model.dtype=float32", "--set", "training.max_steps=1", "--set",
-                "training.save_strategy=no", "--set", "training.eval_strategy=no"},
-               folder / "run");
+  const Outcome trained = ftengine(
+      {"run", "exp.yaml", "--set", "adapter={peft_type: NONE}", "--set", "model.path=../merged", "--set",
+       "model.dtype=float32", "--set", "training.max_steps=1", "--set", "training.save_strategy=no", "--set",
+       "training.eval_strategy=no", "--set", "training.loraplus_lr_ratio=null"},
+      folder / "run");
   expect_success(trained);
   const json row = read_jsonl(folder / "run/out/metrics.jsonl").at(0);
   const double want = expected["losses_double"][0];
@@ -62,6 +62,10 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Merge,
                                          "llama_gqa_rslora", "llama_rank_patterns", "llama_save_head_tied",
                                          "llama_save_head_untied", "llama_lora_on_tied_head",
                                          "qwen2_bias_all", "qwen2_tied", "qwen3_lora"));
+
+INSTANTIATE_TEST_SUITE_P(LoraFamily, Merge,
+                         testing::Values("gpt2_dora", "qwen2_dora_bias", "llama_dora_loraplus",
+                                         "gpt2_c_attn_parts", "gpt2_vera"));
 
 INSTANTIATE_TEST_SUITE_P(FactorsBiasesNorms, Merge,
                          testing::Values("gpt2_ia3", "llama_ia3_feedforward", "qwen3_ia3_odd", "gpt2_bitfit",

@@ -14,18 +14,19 @@ namespace {
 struct Inputs {
   template <class T>
   static Inputs of(const ColumnScaleCase& c) {
-    Inputs in{c, bounds_of(c.lengths), {}, {}, {}, {}, {}};
+    Inputs in{c, bounds_of(c.lengths), {}, {}, {}, {}, {}, {}};
     const int64_t count = in.bounds.back() * c.cols;
     in.x = random_inputs<T>(count, "x");
     in.dy = random_inputs<T>(count, "dy");
     in.dx = random_inputs<T>(count, "dx");
     in.scale = random_vector<float>(c.cols, "scale", 0.5, 1);
     in.dscale = random_vector<float>(c.cols, "dscale");
+    in.pivot = random_vector<float>(c.cols, "pivot");
     return in;
   }
   ColumnScaleCase spec;
   std::vector<int32_t> bounds;
-  std::vector<float> x, dy, dx, scale, dscale;
+  std::vector<float> x, dy, dx, scale, dscale, pivot;
 };
 
 template <class T>
@@ -37,14 +38,15 @@ struct Results {
 template <class T>
 Results<T> plain(const Inputs& in) {
   const std::vector<T> x(in.x.begin(), in.x.end()), dy(in.dy.begin(), in.dy.end()),
-      scale(in.scale.begin(), in.scale.end());
+      scale(in.scale.begin(), in.scale.end()), pivot(in.pivot.begin(), in.pivot.end());
+  const T* at = in.spec.pivot ? pivot.data() : nullptr;
   Results<T> out{
       std::vector<T>(x.size()), {in.dx.begin(), in.dx.end()}, {in.dscale.begin(), in.dscale.end()}};
   column_scale_oracle(
-      ColumnScaleArgs<T>{in.bounds.back(), in.spec.cols, x.data(), scale.data(), out.y.data()});
+      ColumnScaleArgs<T>{in.bounds.back(), in.spec.cols, x.data(), scale.data(), out.y.data(), at});
   column_scale_grad_oracle(ColumnScaleGradArgs<T>{segments_of(in.bounds), in.spec.cols, dy.data(), x.data(),
                                                   scale.data(), out.dx.data(), in.spec.accumulate,
-                                                  out.dscale.data()});
+                                                  out.dscale.data(), at});
   return out;
 }
 
@@ -53,14 +55,15 @@ template <class T>
 Results<T> on_cuda(const Inputs& in, int64_t skip = 0) {
   const DeviceIndex bounds(in.bounds);
   const DeviceVector<T> x(as_type<T>(in.x), skip), dy(as_type<T>(in.dy), skip);
-  const DeviceVector<float> scale(in.scale, skip);
+  const DeviceVector<float> scale(in.scale, skip), pivot(in.pivot, skip);
+  const float* at = in.spec.pivot ? pivot.data() : nullptr;
   DeviceVector<T> y(x.size(), skip), dx(as_type<T>(in.dx), skip);
   DeviceVector<float> dscale(in.dscale, skip);
   column_scale(cuda_stream(),
-               ColumnScaleArgs<T>{in.bounds.back(), in.spec.cols, x.data(), scale.data(), y.data()});
+               ColumnScaleArgs<T>{in.bounds.back(), in.spec.cols, x.data(), scale.data(), y.data(), at});
   column_scale_grad(cuda_stream(),
                     ColumnScaleGradArgs<T>{bounds.segments(), in.spec.cols, dy.data(), x.data(), scale.data(),
-                                           dx.data(), in.spec.accumulate, dscale.data()});
+                                           dx.data(), in.spec.accumulate, dscale.data(), at});
   return {y.host(), dx.host(), dscale.host()};
 }
 

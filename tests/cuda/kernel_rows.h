@@ -6,11 +6,14 @@
 #include "engine/ops/cross_entropy.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/embedding.h"
+#include "engine/ops/importance.h"
 #include "engine/ops/lstm.h"
+#include "engine/ops/magnitude.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/optimizer.h"
 #include "engine/ops/optimizer_step.h"
 #include "engine/ops/rope.h"
+#include "engine/ops/row_scale.h"
 #include "engine/ops/rows.h"
 #include "engine/ops/sampling.h"
 #include "kernels/cuda/convert.h"
@@ -119,7 +122,8 @@ struct RowLaunches {
     return {each(c, 1, 1), [a](S& s) { column_sum(s, a); }};
   }
   static Launch<S> factors(const KernelShape& c, Operands& o) {
-    const ColumnScaleArgs<T> a{c.tokens, c.cols, input(c, o), o.numbers<Wide<T>>(c.cols), result(c, o)};
+    ColumnScaleArgs<T> a{c.tokens, c.cols, input(c, o), o.numbers<Wide<T>>(c.cols), result(c, o)};
+    if (c.variant == "pivot") a.pivot = o.numbers<Wide<T>>(c.cols);
     return {each(c, 2, 1), [a](S& s) { column_scale(s, a); }};
   }
   static Launch<S> factors_grad(const KernelShape& c, Operands& o) {
@@ -266,6 +270,29 @@ struct RowLaunches {
     const double logits = real(c.tokens * c.outputs);
     return {{logits * e, logits}, [a](S& s) { next_token(s, a); }};
   }
+  static Launch<S> row_factors(const KernelShape& c, Operands& o) {
+    const RowScaleArgs<T> a{c.tokens, c.cols, input(c, o), o.numbers<T>(c.tokens), result(c, o)};
+    return {each(c, 2, 1), [a](S& s) { row_scale(s, a); }};
+  }
+  static Launch<S> row_products(const KernelShape& c, Operands& o) {
+    const RowDotArgs<T> a{c.tokens, c.cols, input(c, o), input(c, o), 1, o.zeros<T>(c.tokens)};
+    return {each(c, 2, 2), [a](S& s) { row_dot(s, a); }};
+  }
+  static Launch<S> dora_factors(const KernelShape& c, Operands& o) {
+    MagnitudeArgs<T> a;
+    a.count = count(c);
+    a.magnitude = input(c, o);
+    a.squares = o.numbers<T>(count(c), 0.5f, 2);
+    a.cross = input(c, o);
+    a.factor = result(c, o);
+    a.inverse = result(c, o);
+    return {each(c, 5, 5), [a](S& s) { magnitude(s, a); }};
+  }
+  static Launch<S> averages(const KernelShape& c, Operands& o) {
+    const ImportanceArgs<T> a{count(c), input(c, o), input(c, o),  1,
+                              T(0.85),  T(0.85),     result(c, o), result(c, o)};
+    return {each(c, 6, 9), [a](S& s) { importance(s, a); }};
+  }
 
   /// To T from float32, to float32 from bfloat16.
   static Launch<S> convert(const KernelShape& c, Operands& o) {
@@ -329,6 +356,10 @@ Makers<S> row_makers() {
     makers["adamw"] = L::adam;
     makers["sgd"] = L::momentum;
     makers["sum_squares"] = L::squares;
+    makers["row_scale"] = L::row_factors;
+    makers["row_dot"] = L::row_products;
+    makers["magnitude"] = L::dora_factors;
+    makers["importance"] = L::averages;
     makers["adamw_step"] = L::adam_step;
     makers["sgd_step"] = L::momentum_step;
     makers["square_gradients"] = L::squares_step;

@@ -17,18 +17,21 @@ struct ColumnScaleRun {
     dy = random_vector<T>(count, "dy");
     dx = random_vector<T>(count, "dx");
     dscale = random_vector<T>(c.cols, "dscale");
+    pivot = random_vector<T>(c.cols, "pivot");
     y.resize(x.size());
   }
 
-  ColumnScaleArgs<T> args() { return {bounds.back(), spec.cols, x.data(), scale.data(), y.data()}; }
+  ColumnScaleArgs<T> args() { return {bounds.back(), spec.cols, x.data(), scale.data(), y.data(), at()}; }
   ColumnScaleGradArgs<T> grad_args() {
-    return {segments_of(bounds), spec.cols, dy.data(),       x.data(),
-            scale.data(),        dx.data(), spec.accumulate, dscale.data()};
+    return {segments_of(bounds), spec.cols,       dy.data(),     x.data(), scale.data(),
+            dx.data(),           spec.accumulate, dscale.data(), at()};
   }
+
+  const T* at() const { return spec.pivot ? pivot.data() : nullptr; }
 
   const ColumnScaleCase& spec;
   std::vector<int32_t> bounds;
-  std::vector<T> x, scale, y, dy, dx, dscale;
+  std::vector<T> x, scale, pivot, y, dy, dx, dscale;
 };
 
 class ColumnScale : public ::testing::TestWithParam<ColumnScaleCase> {};

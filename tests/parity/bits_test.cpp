@@ -51,7 +51,10 @@ const std::vector<std::string> kCases = {"gpt2_c_attn",
                                          "gpt2_prompt_tuning",
                                          "qwen3_p_tuning_lstm",
                                          "gpt2_prefix",
-                                         "llama_prefix_projection"};
+                                         "llama_prefix_projection",
+                                         "gpt2_dora",
+                                         "gpt2_pissa",
+                                         "llama_adalora"};
 
 void expect_same_after_resume(const std::string& name, const std::string& device) {
   const std::vector<std::string> often = {"training.save_strategy=steps", "training.save_steps=3",

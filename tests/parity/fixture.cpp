@@ -56,8 +56,12 @@ Fixture::Fixture(const std::string& name, DType compute_type, int threads,
           folder / "model",
           {.storage = experiment.model.dtype, .device = stream.device(), .compute = wide_of(compute_type)},
           host)) {
-  const AttachOptions attach{
-      .compute = wide_of(compute), .device = stream.device(), .seed = 42, .index = 0, .where = name};
+  const AttachOptions attach{.compute = wide_of(compute),
+                             .device = stream.device(),
+                             .seed = 42,
+                             .index = 0,
+                             .b_rate = experiment.training.loraplus_lr_ratio.value_or(1),
+                             .where = name};
   const ConfigNode& node = experiment.adapters.at(0);
   if (const ConfigNode* from = node.find("init_from")) {
     adapter = load_adapter(from->string(), model(), loaded.fingerprint, attach);
@@ -97,7 +101,7 @@ LossSum Fixture::gradients(const std::vector<const DataRow*>& rows, double scale
             .adapters = &step,
             .pass_tokens = pass_tokens},
            sum);
-  step.finish();
+  sum.loss += step.finish() * static_cast<double>(sum.targets);  // a method's own term, in the mean
   return sum;
 }
 

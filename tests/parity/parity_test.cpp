@@ -119,6 +119,22 @@ TEST_P(Parity, GradientsInDouble) {
   EXPECT_EQ(compared, wanted) << "every reference gradient has its counterpart";
 }
 
+// PEFT's count, and a start of the method's own (PiSSA, OLoRA: the YAML has no init_from) that is PEFT's.
+TEST_P(Parity, TrainsAndStartsWithWhatPeftDoes) {
+  Fixture f(GetParam());
+  int64_t count = 0;
+  for (const Parameter* p : f.adapter->trainables()) count += p->numel();
+  EXPECT_EQ(count, f.expected.at("trainable").at("count").get<int64_t>());
+  if (f.full() || !f.adapter->encoder_tensors().empty()) return;  // an encoder's prompt is made, not read
+  const SafetensorsFile start(f.folder / "adapter_init/adapter_model.safetensors");
+  for (const AdapterTensor& t : f.adapter->tensors()) {
+    const std::vector<float> plain = to_plain(*t.parameter);
+    EXPECT_LT(relative_distance(f.file_order(t, {plain.begin(), plain.end()}), read_tensor(start, t.name)),
+              1e-6)
+        << t.name;
+  }
+}
+
 TEST_P(Parity, TenStepsAndFinalTensors) {
   Fixture f(GetParam());
   expect_ten_steps(f);

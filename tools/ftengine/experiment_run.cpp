@@ -1,5 +1,6 @@
 #include "tools/ftengine/experiment_run.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
@@ -115,8 +116,6 @@ class ExperimentRun {
     if (std::filesystem::equivalent(e_.model.path, e_.training.output_dir, none) && !none)
       bad_input("{}: training.output_dir is the folder of the model itself; choose another one",
                 e_.yaml.string());
-    if (e_.training.loraplus_lr_ratio)
-      bad_input("{}: training.loraplus_lr_ratio is not supported", e_.yaml.string());
   }
 
   // Of the activations.
@@ -146,6 +145,12 @@ class ExperimentRun {
       if (!e_.training.learning_rate) rate = std::min(rate.value_or(kind.learning_rate), kind.learning_rate);
     }
     learning_rate_ = *rate;
+    const auto has_b = [](const Method& m) {
+      return m.adapter->peft_type() == "LORA" || m.adapter->peft_type() == "ADALORA";
+    };
+    if (e_.training.loraplus_lr_ratio && std::none_of(methods_.begin(), methods_.end(), has_b))
+      bad_input("{}: training.loraplus_lr_ratio is for LORA and ADALORA, which have the B that it speeds up",
+                e_.yaml.string());
   }
 
   std::filesystem::path find_checkpoint() const {
@@ -198,6 +203,7 @@ class ExperimentRun {
                                  .device = session_.device(),
                                  .seed = static_cast<uint64_t>(e_.training.seed),
                                  .index = static_cast<int>(adapters_.size()),
+                                 .b_rate = e_.training.loraplus_lr_ratio.value_or(1),
                                  .where = m.where,
                                  .tokenize = [this](const std::string& text) { return tokenize(text); },
                                  .stream = &session_.stream()};
@@ -223,8 +229,7 @@ class ExperimentRun {
     for (size_t i = 0; i < r.adapters.size() && !full(); ++i) {
       if (!methods_[i].from.empty()) continue;
       ConfigNode adapter = ConfigNode::map();
-      nlohmann::ordered_json config = adapters_.all()[i]->config_json("");
-      if (const auto extra = adapters_.all()[i]->extra_json(); extra.is_object()) config.update(extra);
+      const nlohmann::ordered_json config = adapters_.all()[i]->run_json();
       for (const auto& [key, value] : config.items()) {
         if (value.is_null() || key == "base_model_name_or_path" || key == "inference_mode" ||
             key == "task_type")
