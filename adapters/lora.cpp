@@ -41,7 +41,7 @@ class Lora : public Adapter, public LinearAdapter {
 
   void attach(Model& model, const AttachOptions& options) override {
     // Copies first: a LoRA on a module that is saved whole would act on the copy, which PEFT refuses as well.
-    saved_ = save_modules(model, config_.choice.modules_to_save, options);
+    saved_ = save_modules(model, config_.choice.modules_to_save, options, &copies_);
     const std::vector<Linear*> targets = find_linears(model, config_.choice, options, true);
     train_biases(model, targets, options);
     for (Linear* l : targets) {
@@ -95,6 +95,12 @@ class Lora : public Adapter, public LinearAdapter {
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;
+    copies_.set_active(active);
+  }
+  void set_scale(double scale) override {
+    if (scale != 1 && (config_.use_dora || !(biases_.empty() && saved_.empty())))
+      bad_input("an adapter with DoRA, trained biases or modules_to_save cannot be scaled");
+    strength_ = scale;
   }
 
   // Trained biases and saved modules stand in the model's slots already; what is left to fold in is B A, and
@@ -102,7 +108,8 @@ class Lora : public Adapter, public LinearAdapter {
   void merge(const Slot& slot, std::vector<float>& values) const override {
     for (const Site& s : sites_) {
       if (&s.linear->weight != &slot) continue;
-      add_low_rank(to_plain(*s.stored_a), to_plain(*s.stored_b), {}, s.stored_a->shape[0], s.scale, values);
+      add_low_rank(to_plain(*s.stored_a), to_plain(*s.stored_b), {}, s.stored_a->shape[0], strength_ * s.scale,
+                   values);
       if (s.magnitude) dora_.merge(*s.linear, values);
     }
   }
@@ -126,7 +133,7 @@ class Lora : public Adapter, public LinearAdapter {
   void low_rank(Forward& f, const Linear& linear, std::vector<LowRankTerm>& terms) override {
     const Site& s = site(linear);
     terms.push_back(term(f, s));
-    if (s.a0) terms.push_back({s.a0, s.b0_t, s.scale});
+    if (s.a0) terms.push_back({s.a0, s.b0_t, strength_ * s.scale});
   }
 
   Var after(Forward& f, const Linear& linear, const Var& x, const Var& y) override {
@@ -149,7 +156,7 @@ class Lora : public Adapter, public LinearAdapter {
   const Site& site(const Linear& linear) const { return sites_[by_linear_.at(&linear)]; }
   LowRankTerm term(const Forward& f, const Site& s) const {
     const float p = f.training ? static_cast<float>(config_.dropout) : 0.f;
-    return {s.a, s.b_t, s.scale, p, f.dropout_key, s.dropout_site};
+    return {s.a, s.b_t, strength_ * s.scale, p, f.dropout_key, s.dropout_site};
   }
   Parameter* keep(Parameter p) { return &parameters_.emplace_back(std::move(p)); }
 
@@ -271,15 +278,17 @@ class Lora : public Adapter, public LinearAdapter {
       if (config_.bias == LoraBias::lora_only && !targeted) continue;
       const std::string module = slot->name.substr(0, slot->name.rfind('.'));
       biases_.push_back({"base_model.model." + module + (targeted ? ".base_layer.bias" : ".bias"),
-                         &train_copy(model, *slot, options)});
+                         &train_copy(model, *slot, options, &copies_)});
     }
   }
 
   LoraConfig config_;
   double b_rate_ = 1;
+  double strength_ = 1;  // set_scale()
   std::vector<Site> sites_;
   std::unordered_map<const Linear*, size_t> by_linear_;
   std::deque<Parameter> parameters_;
+  SlotCopies copies_;
   std::vector<AdapterTensor> biases_, saved_;
   bool parts_ = false;  // of a fused projection, somewhere
   Dora dora_;

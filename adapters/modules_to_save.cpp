@@ -4,18 +4,29 @@
 
 namespace ft {
 
-Parameter& train_copy(Model& model, Slot& slot, const AttachOptions& options) {
+void SlotCopies::set_active(bool active) {
+  for (const Copy& c : copies_)
+    if (active && c.slot->parameter != c.base && c.slot->parameter != c.copy)
+      bad_input("{}: two adapters have their own {}; switch one of them off first", c.slot->name,
+                c.slot->name);
+  for (const Copy& c : copies_)
+    if (active || c.slot->parameter == c.copy) c.slot->parameter = active ? c.copy : c.base;
+}
+
+Parameter& train_copy(Model& model, Slot& slot, const AttachOptions& options, SlotCopies* copies) {
   const Parameter& base = *slot.parameter;
   Parameter copy = Parameter::make(slot.name, base.shape, base.layout, options.compute,
                                    MemoryClass::trainable, options.device);
   from_plain(copy, to_plain(base));
-  slot.parameter = &model.own(std::move(copy));
+  Parameter& owned = model.own(std::move(copy));
+  if (copies) copies->add(slot, &owned);
+  slot.parameter = &owned;
   slot.parameter->train(options.compute);
   return *slot.parameter;
 }
 
 std::vector<AdapterTensor> save_modules(Model& model, const std::vector<std::string>& modules,
-                                        const AttachOptions& options) {
+                                        const AttachOptions& options, SlotCopies* copies) {
   std::vector<AdapterTensor> saved;
   for (const std::string& name : modules) {
     bool found = false;
@@ -25,7 +36,7 @@ std::vector<AdapterTensor> save_modules(Model& model, const std::vector<std::str
       const std::string file_name = "base_model.model." + slot->name;
       const auto same = [&](const AdapterTensor& t) { return t.name == file_name; };
       if (std::any_of(saved.begin(), saved.end(), same)) continue;  // two names for one module
-      train_copy(model, *slot, options);
+      train_copy(model, *slot, options, copies);
       bool conv1d = false;
       for (const Linear* l : model.linears()) conv1d |= l->conv1d && &l->weight == slot;
       saved.push_back({file_name, slot->parameter, conv1d});

@@ -29,6 +29,11 @@ const std::vector<AdapterKind>& adapter_kinds() {
        "learned keys and values before every layer, plain or, with prefix_projection, by an MLP or LSTM "
        "encoder (Li and Liang 2021; P-tuning v2, Liu et al. 2022)",
        1e-2, make_prefix_tuning},
+      {"BOTTLENECK", "small networks behind the sublayers (Houlsby et al. 2019, Pfeiffer et al. 2021)", 1e-3,
+       make_bottleneck},
+      {"TRAINABLE",
+       "the base's parameters whose names match `trainable: [regex]`, beside an adapter or alone", 2e-5,
+       make_by_name},
       {"NONE", "full fine-tuning: every weight is trained", 2e-5, make_full},
   };
   return kinds;

@@ -35,6 +35,8 @@ std::unique_ptr<Adapter> make_ln_tuning(const ConfigNode& config, const std::str
 std::unique_ptr<Adapter> make_prompt_tuning(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_p_tuning(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_prefix_tuning(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_bottleneck(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_by_name(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_full(const ConfigNode& config, const std::string& section, bool saved);
 
 }  // namespace ft

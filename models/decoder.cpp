@@ -7,6 +7,7 @@
 #include "engine/ops/head_columns.h"
 #include "engine/ops/rope.h"
 #include "engine/ops/rows.h"
+#include "models/alibi.h"
 
 namespace ft {
 namespace {
@@ -27,7 +28,7 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
             .kv_heads = c.kv_heads,
             .head_dim = c.head_dim,
             .max_positions = c.max_positions,
-            .position_limit = c.learned_positions ? c.max_positions : 0,
+            .position_limit = c.positions == Positions::learned ? c.max_positions : 0,
             .tied = c.tied,
             .lora_targets = c.lora_targets,
             .layers_pattern = n.layers.substr(n.layers.rfind('.') + 1),
@@ -43,9 +44,10 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
   };
 
   embed_ = matrix(n.embed + ".weight", c.vocab, c.hidden);
-  if (c.learned_positions)
+  if (!n.embed_norm.empty()) embed_norm_ = norm_of(n.embed_norm, c.hidden);
+  if (c.positions == Positions::learned)
     positions_ = matrix(n.positions + ".weight", c.max_positions, c.hidden);
-  else
+  else if (c.positions == Positions::rotary)
     rope_ = RopeTable(c.rope, c.head_dim);
   const int64_t q_size = c.heads * c.head_dim, kv_size = c.kv_heads * c.head_dim;
   for (int i = 0; i < c.layers; ++i) {
@@ -62,10 +64,12 @@ Decoder::Decoder(DecoderConfig config, DType storage, DType compute) : config_(s
     };
     l->attn_norm = norm_of(prefix + n.attn_norm, c.hidden);
     if (c.fused_qkv) {
-      const int64_t all = q_size + 2 * kv_size;
+      const int64_t all = q_size + 2 * kv_size, d = c.head_dim;
       l->qkv = linear_of(n.qkv, all, c.hidden, c.qkv_bias);
       l->qkv.parts = {
           {"q", 0, q_size, all}, {"k", q_size, q_size + kv_size, all}, {"v", q_size + kv_size, all, all}};
+      if (c.qkv_by_head)
+        l->qkv.parts = {{"q", 0, d, 3 * d}, {"k", d, 2 * d, 3 * d}, {"v", 2 * d, 3 * d, 3 * d}};
     } else {
       l->q = linear_of(n.q, q_size, c.hidden, c.qkv_bias);
       l->k = linear_of(n.k, kv_size, c.hidden, c.qkv_bias);
@@ -105,6 +109,8 @@ std::vector<Slot*> Decoder::slots() {
   };
   add(embed_);
   add(positions_);
+  add(embed_norm_.weight);
+  add(embed_norm_.bias);
   for (const auto& l : layers_) {
     for (Norm* n : {&l->attn_norm, &l->q_norm, &l->k_norm, &l->mlp_norm}) {
       add(n->weight);
@@ -154,23 +160,23 @@ Var Decoder::hidden(Forward& f, const Ids& ids) {
   Var h;
   if (!ids->empty()) h = embedding(f.tape, *embed_.parameter, ids);
   if (f.prompt.defined()) h = prepend_rows(f.tape, h, f.prompt);
-  Angles angles;
-  if (config_.learned_positions) {
+  if (embed_norm_.weight)
+    h = norm(f.tape, h, *embed_norm_.weight.parameter, embed_norm_.bias.parameter, norm_options());
+  if (config_.positions == Positions::learned) {
     for (const int32_t p : layout.position)
       if (p >= config_.max_positions)
         bad_input("a sample has {} tokens or more, but the model has positions for {}; lower data.max_length",
                   p + 1, config_.max_positions);
     // The tape holds the layout.
     h = add_embedding(f.tape, h, *positions_.parameter, Ids(Ids(), &layout.position));
-  } else {
-    std::tie(angles.cos, angles.sin) = rope_.angles(f.tape, f.cache ? f.cache->capacity : 0);
   }
   h = drop(f, h, config_.embed_dropout, kEmbedPlace);
   if (f.collect) f.collect->resize(static_cast<size_t>(config_.layers));
+  const Shared of_pass = shared(f);
   for (int i = 0; i < config_.layers; ++i) {
-    // The closure outlives this call: it holds the angles (shared storage), and a Forward that lives through
+    // The closure outlives this call: it holds what the layers share, and a Forward that lives through
     // backward.
-    const auto run = [this, &f, i, angles](const Var& x) { return layer(f, i, x, angles); };
+    const auto run = [this, &f, i, of_pass](const Var& x) { return layer(f, i, x, of_pass); };
     h = f.recompute ? f.tape.checkpoint(h, trainable(f, i), run) : run(h);
   }
   if (f.cache && !f.places)
@@ -179,17 +185,42 @@ Var Decoder::hidden(Forward& f, const Ids& ids) {
   return norm(f.tape, h, *final_norm_.weight.parameter, final_norm_.bias.parameter, norm_options());
 }
 
-Var Decoder::layer(Forward& f, int index, const Var& h, const Angles& angles) {
+Decoder::Shared Decoder::shared(Forward& f) {
+  const DecoderConfig& c = config_;
+  Shared s;
+  if (c.positions == Positions::rotary)
+    std::tie(s.cos, s.sin) = rope_.angles(f.tape, f.cache ? f.cache->capacity : 0);
+  if (c.positions == Positions::alibi) {
+    // Made once: a recorded pass may be run again.
+    if (!slopes_.defined() || slopes_.dtype() != f.tape.wide() || slopes_.device() != f.tape.device())
+      slopes_ = alibi_slopes(c.heads, f.tape.wide(), f.tape.device());
+    s.slopes = slopes_;
+  }
+  if (c.qkv_by_head) {
+    auto to = std::make_shared<std::vector<int32_t>>();
+    const auto heads = static_cast<int32_t>(c.heads);
+    for (int32_t t = 0; t < f.tape.layout().tokens(); ++t)
+      for (int32_t head = 0; head < heads; ++head)
+        for (int32_t part = 0; part < 3; ++part) to->push_back((3 * t + part) * heads + head);
+    s.regroup = {to, f.tape.upload(*to)};
+  }
+  return s;
+}
+
+Var Decoder::layer(Forward& f, int index, const Var& h, const Shared& shared) {
   Layer& l = *layers_[index];
   const uint32_t place = kLayerPlaces + 2 * static_cast<uint32_t>(index);
   const Var x = norm(f.tape, h, *l.attn_norm.weight.parameter, l.attn_norm.bias.parameter, norm_options());
+  const bool after_norm = config_.residual_after_norm;
+  const Var& residual = after_norm ? x : h;
   const Var attended = adapt(f, index, Sublayer::attention,
-                             drop(f, attend(f, index, x, angles), config_.residual_dropout, place), h);
-  const auto [middle, y] = residual_norm(f.tape, attended, h, *l.mlp_norm.weight.parameter,
+                             drop(f, attend(f, index, x, shared), config_.residual_dropout, place), residual);
+  const auto [middle, y] = residual_norm(f.tape, attended, residual, *l.mlp_norm.weight.parameter,
                                          l.mlp_norm.bias.parameter, norm_options());
-  return add(f.tape, middle,
+  const Var& rest = after_norm ? y : middle;
+  return add(f.tape, rest,
              adapt(f, index, Sublayer::feed_forward,
-                   drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1), middle));
+                   drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1), rest));
 }
 
 Var Decoder::adapt(Forward& f, int layer, Sublayer sublayer, Var x, const Var& residual) const {
@@ -198,13 +229,14 @@ Var Decoder::adapt(Forward& f, int layer, Sublayer sublayer, Var x, const Var& r
   return x;
 }
 
-Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
+Var Decoder::attend(Forward& f, int index, const Var& x, const Shared& shared) {
   Layer& l = *layers_[index];
   const DecoderConfig& c = config_;
   const int64_t q_size = c.heads * c.head_dim, kv_size = c.kv_heads * c.head_dim;
   HeadColumns q, k, v;
   if (c.fused_qkv) {
-    const Var all = l.qkv(f, x);
+    Var all = l.qkv(f, x);
+    if (c.qkv_by_head) all = move_pieces(f.tape, all, c.head_dim, shared.regroup);
     q = {all, 0};
     k = {all, q_size};
     v = {all, q_size + kv_size};
@@ -219,16 +251,16 @@ Var Decoder::attend(Forward& f, int index, const Var& x, const Angles& angles) {
       o.rows_per_token = c.kv_heads;
       k.var = norm(f.tape, k.var, *l.k_norm.weight.parameter, nullptr, o);
     }
-    if (angles.cos.defined()) {
-      q.var = rope(f.tape, q.var, 0, c.heads, c.head_dim, angles.cos, angles.sin, false);
-      k.var = rope(f.tape, k.var, 0, c.kv_heads, c.head_dim, angles.cos, angles.sin, false);
+    if (shared.cos.defined()) {
+      q.var = rope(f.tape, q.var, 0, c.heads, c.head_dim, shared.cos, shared.sin, false);
+      k.var = rope(f.tape, k.var, 0, c.kv_heads, c.head_dim, shared.cos, shared.sin, false);
     }
   }
   const AttentionOptions options{.heads = c.heads,
                                  .kv_heads = c.kv_heads,
                                  .head_dim = c.head_dim,
                                  .scale = 1 / std::sqrt(static_cast<double>(c.head_dim)),
-                                 .alibi_slopes = {}};
+                                 .alibi_slopes = shared.slopes};
   if (f.collect) (*f.collect)[static_cast<size_t>(index)] = {k, v};
   if (f.cache) return l.o(f, attend_cached(f, index, q, k, v, options));
   const KvRows* before = f.before ? f.before->at(index) : nullptr;

@@ -10,6 +10,7 @@
 #include "engine/nn/model.h"
 #include "engine/ops/attention.h"
 #include "engine/ops/norm.h"
+#include "engine/ops/rows.h"
 #include "models/decoder_config.h"
 #include "models/rope_table.h"
 
@@ -37,12 +38,16 @@ class Decoder : public Model {
     Norm attn_norm, mlp_norm, q_norm, k_norm;
     Linear q, k, v, qkv, o, gate, up, down;
   };
-  struct Angles {
-    Tensor cos, sin;
+  // What all layers of a pass read.
+  struct Shared {
+    Tensor cos, sin;     // RoPE
+    Tensor slopes;       // ALiBi, [heads]
+    PieceOrder regroup;  // of a q|k|v by head: where its pieces lie in all q, all k, all v
   };
 
-  Var layer(Forward& f, int index, const Var& h, const Angles& angles);
-  Var attend(Forward& f, int index, const Var& x, const Angles& angles);
+  Shared shared(Forward& f);
+  Var layer(Forward& f, int index, const Var& h, const Shared& shared);
+  Var attend(Forward& f, int index, const Var& x, const Shared& shared);
   Var attend_cached(Forward& f, int index, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
                     const AttentionOptions& options);
   Var adapt(Forward& f, int layer, Sublayer sublayer, Var x, const Var& residual) const;
@@ -54,9 +59,10 @@ class Decoder : public Model {
   DecoderConfig config_;
   Slot embed_, positions_;
   std::vector<std::unique_ptr<Layer>> layers_;
-  Norm final_norm_;
+  Norm embed_norm_, final_norm_;
   Linear head_;
   RopeTable rope_;
+  Tensor slopes_;  // ALiBi
 };
 
 }  // namespace ft

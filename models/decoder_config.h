@@ -23,9 +23,13 @@ struct RopeConfig {
   std::vector<float> frequency_divisors;             // GGUF's rope_freqs: one for each pair, or empty
 };
 
+/// How a token's place enters.
+enum class Positions { rotary, learned, alibi };
+
 /// The decoder's parameters by role; the strings are module names inside a layer or inside the model.
 struct DecoderNames {
   std::string embed, positions, layers, final_norm, head;  // "model.embed_tokens", "", "model.layers", …
+  std::string embed_norm;                                  // of the embeddings; empty: none
   std::string attn_norm, q, k, v, qkv, o, q_norm, k_norm;  // within a layer: "self_attn.q_proj", …
   std::string mlp_norm, gate, up, down;
 };
@@ -34,13 +38,15 @@ struct DecoderConfig {
   std::string model_type;
   int64_t vocab = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0,
           max_positions = 0;
-  bool learned_positions = false;  // GPT-2; else RoPE
+  Positions positions = Positions::rotary;
   RopeConfig rope;
   bool layer_norm = false;  // else RMSNorm
   double norm_eps = 1e-6;
   Activation activation = Activation::silu;
   bool gated = true;
   bool fused_qkv = false, conv1d = false;
+  bool qkv_by_head = false;          // fused as q|k|v of each head (BLOOM); else all q, all k, all v
+  bool residual_after_norm = false;  // the residual stream goes on from the norms' outputs
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
   bool qk_norm = false;
   bool tied = false;

@@ -14,6 +14,8 @@ const std::vector<Family>& families() {
        qwen2_from_gguf, false},
       {"qwen3", "Qwen3ForCausalLM", "Qwen3 (norms on q and k)", qwen3_from_json, "qwen3", qwen3_from_gguf,
        false},
+      {"bloom", "BloomForCausalLM", "BLOOM, BLOOMZ (ALiBi, LayerNorm of the embeddings)", bloom_from_json,
+       "bloom", bloom_from_gguf, false},
   };
   return all;
 }
@@ -115,7 +117,7 @@ void check_decoder(const DecoderConfig& c, std::string_view where) {
     bad_input("{}: {} heads cannot share {} key-value heads evenly", where, c.heads, c.kv_heads);
   if (c.heads * c.head_dim > kMost)
     bad_input("{}: {} heads of size {} are too large", where, c.heads, c.head_dim);
-  if (!c.learned_positions && c.head_dim % 2 != 0)
+  if (c.positions == Positions::rotary && c.head_dim % 2 != 0)
     bad_input("{}: rotary positions need an even head size, got {}", where, c.head_dim);
 }
 

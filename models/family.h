@@ -62,5 +62,7 @@ DecoderConfig qwen2_from_json(const JsonConfig&);
 DecoderConfig qwen2_from_gguf(const GgufFile&);
 DecoderConfig qwen3_from_json(const JsonConfig&);
 DecoderConfig qwen3_from_gguf(const GgufFile&);
+DecoderConfig bloom_from_json(const JsonConfig&);
+DecoderConfig bloom_from_gguf(const GgufFile&);
 
 }  // namespace ft

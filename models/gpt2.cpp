@@ -7,7 +7,8 @@ namespace {
 DecoderConfig gpt2() {
   DecoderConfig c;
   c.model_type = "gpt2";
-  c.learned_positions = c.layer_norm = c.fused_qkv = c.conv1d = true;
+  c.positions = Positions::learned;
+  c.layer_norm = c.fused_qkv = c.conv1d = true;
   c.qkv_bias = c.o_bias = c.mlp_bias = true;
   c.gated = false;
   c.names.embed = "transformer.wte";

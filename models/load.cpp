@@ -17,19 +17,29 @@ namespace {
 
 constexpr int64_t kBlockRows = 4 * kPanelRows;  // whole panels, so that blocks are packed side by side
 
-// Row of the file that becomes row `n` of the model: GGUF stores each head's rows as pairs (i, i + D/2) side
-// by side.
-int64_t file_row(int64_t n, int64_t rows, int64_t heads) {
-  if (heads == 0) return n;
-  const int64_t d = rows / heads, head = n / d, i = n % d;
-  return head * d + (i < d / 2 ? 2 * i : 2 * (i - d / 2) + 1);
+// Row of the file that becomes row `n` of the model. GGUF stores each head's rows of a rotary q or k as pairs
+// (i, i + D/2) side by side, and a q|k|v by head as all q, all k, all v.
+int64_t file_row(int64_t n, int64_t rows, const TensorUse& use) {
+  if (const int64_t heads = use.permuted_heads; heads > 0) {
+    const int64_t d = rows / heads, head = n / d, i = n % d;
+    return head * d + (i < d / 2 ? 2 * i : 2 * (i - d / 2) + 1);
+  }
+  if (const int64_t heads = use.regrouped_heads; heads > 0) {
+    const int64_t d = rows / (3 * heads), head = n / (3 * d), part = n / d % 3;
+    return (part * heads + head) * d + n % d;
+  }
+  return n;
+}
+
+bool reordered(const TensorUse& use) {
+  return use.permuted_heads > 0 || use.regrouped_heads > 0;
 }
 
 void read_block(const WeightSource& source, const TensorUse& use, int64_t row, int64_t count, float* out) {
   const int64_t rows = row_count(*use.tensor), cols = row_width(*use.tensor);
-  if (use.permuted_heads == 0) return source.read_rows(*use.tensor, row, count, out);
+  if (!reordered(use)) return source.read_rows(*use.tensor, row, count, out);
   for (int64_t i = 0; i < count; ++i)
-    source.read_rows(*use.tensor, file_row(row + i, rows, use.permuted_heads), 1, out + i * cols);
+    source.read_rows(*use.tensor, file_row(row + i, rows, use), 1, out + i * cols);
 }
 
 void fill(CpuStream& stream, const WeightSource& source, const TensorUse& use) {
@@ -38,10 +48,13 @@ void fill(CpuStream& stream, const WeightSource& source, const TensorUse& use) {
                       p.value.dtype() != DType::f64 && p.value.device() == Device();
   if (!direct) {
     std::vector<float> values(static_cast<size_t>(p.numel()));
-    if (use.permuted_heads)
-      read_block(source, use, 0, row_count(*use.tensor), values.data());
-    else
-      source.read_all(*use.tensor, values.data());
+    source.read_all(*use.tensor, values.data());
+    if (reordered(use)) {  // vectors too: a bias has the order of its rows
+      const std::vector<float> stored = values;
+      const int64_t rows = p.shape[0], cols = p.numel() / rows;
+      for (int64_t n = 0; n < rows; ++n)
+        std::copy_n(stored.data() + file_row(n, rows, use) * cols, cols, values.data() + n * cols);
+    }
     from_plain(p, use.transposed ? transposed(values, p.shape[1], p.shape[0]) : values);
   } else {
     const int64_t rows = p.shape[0], cols = p.shape[1], blocks = (rows + kBlockRows - 1) / kBlockRows;

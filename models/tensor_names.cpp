@@ -13,6 +13,7 @@ std::string gguf_name(const DecoderNames& n, const std::string& slot) {
   const std::string module = slot.substr(0, dot), ending = slot.substr(dot);
   if (module == n.embed) return "token_embd" + ending;
   if (module == n.positions) return "position_embd" + ending;
+  if (module == n.embed_norm) return "token_embd_norm" + ending;
   if (module == n.final_norm) return "output_norm" + ending;
   if (module == n.head) return "output" + ending;
   const size_t number = n.layers.size() + 1, after = module.find('.', number);
@@ -68,7 +69,7 @@ std::vector<TensorUse> match_tensors(Decoder& model, const WeightSource& source,
       continue;
     }
     used.insert(t);
-    TensorUse use{slot, t, !gguf && conv1d.contains(slot->name), 0};
+    TensorUse use{slot, t, !gguf && conv1d.contains(slot->name)};
     std::vector<int64_t> shape = t->shape;
     if (use.transposed) std::reverse(shape.begin(), shape.end());
     const auto want = slot->parameter->shape.dims();
@@ -79,6 +80,8 @@ std::vector<TensorUse> match_tensors(Decoder& model, const WeightSource& source,
       if (t->name.find(".attn_q.") != std::string::npos) use.permuted_heads = c.heads;
       if (t->name.find(".attn_k.") != std::string::npos) use.permuted_heads = c.kv_heads;
     }
+    if (gguf && c.qkv_by_head && t->name.find(".attn_qkv.") != std::string::npos)
+      use.regrouped_heads = c.heads;
     uses.push_back(use);
   }
   std::vector<std::regex> ignored;

@@ -126,6 +126,12 @@ class Adapter {
   virtual void set_active(bool active) { active_ = active; }
   bool active() const { return active_; }
 
+  /// Multiplies its change of the base, in a run or merged. Throws ft::InputError where the method's change
+  /// is no multiple of anything.
+  virtual void set_scale(double scale) {
+    if (scale != 1) bad_input("a {} adapter cannot be scaled; LORA adapters can", peft_type());
+  }
+
  private:
   bool active_ = true;
 };

@@ -8,19 +8,24 @@
 namespace ft {
 namespace {
 
-// y[to[i]] = x[from[i]] over whole rows of equal width.
-void copy(Tape& tape, const Tensor& x, IndexView from, const Tensor& y, IndexView to, int64_t count) {
+// y[to[i]] = x[from[i]] over rows of `cols` elements that lie end to end.
+void copy(Tape& tape, const Tensor& x, IndexView from, const Tensor& y, IndexView to, int64_t count,
+          int64_t cols) {
   if (count == 0) return;
   launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
     copy_rows(s, CopyRowsArgs<T>{.count = count,
-                                 .cols = x.dim(1),
+                                 .cols = cols,
                                  .x = x.data<T>(),
-                                 .ldx = x.dim(1),
+                                 .ldx = cols,
                                  .y = y.data<T>(),
-                                 .ldy = y.dim(1),
+                                 .ldy = cols,
                                  .from = from,
                                  .to = to});
   });
+}
+// The same over whole rows of equal width.
+void copy(Tape& tape, const Tensor& x, IndexView from, const Tensor& y, IndexView to, int64_t count) {
+  copy(tape, x, from, y, to, count, x.dim(1));
 }
 
 Tensor rows_like(const Tensor& x, int64_t rows) {
@@ -63,6 +68,20 @@ Var prepend_rows(Tape& tape, const Var& x, const Var& lead) {
         copy(tape, dy.sum().rows(start, start + virtual_rows), {}, g, {}, virtual_rows);
         dlead.add(tape.stream(), g);
       }
+    });
+  return y;
+}
+
+Var move_pieces(Tape& tape, const Var& x, int64_t size, const PieceOrder& order) {
+  const int64_t tokens = x.value().dim(0), cols = x.value().dim(1), count = tokens * (cols / size);
+  FT_CHECK(cols % size == 0, "[move_pieces] expected a multiple of {} columns, got {}", size, cols);
+  const Var y(rows_like(x.value(), tokens), tape.wants(x));
+  copy(tape, x.value(), {}, y.value(), order.view, count, size);
+  if (y.requires_grad())
+    tape.record(y.gradient(), [&tape, count, size, order, dx = x.gradient(), dy = y.gradient()] {
+      const Tensor g = rows_like(dy.sum(), dy.sum().dim(0));
+      copy(tape, dy.sum(), order.view, g, {}, count, size);
+      dx.add(tape.stream(), g);
     });
   return y;
 }

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "engine/autograd/fwd.h"
 #include "engine/core/backend_streams.h"
@@ -31,5 +33,15 @@ void copy_rows(CudaStream&, const CopyRowsArgs<F16>&);
 /// The pass's rows from those that have an id, x [ids, C] in order, and `lead` [P, C], which begins every
 /// sample with leading rows (Layout::leading is 0 or P). x may be undefined where no sample has an id.
 Var prepend_rows(Tape&, const Var& x, const Var& lead);
+
+/// A permutation, and where the kernels of a tape read it.
+struct PieceOrder {
+  std::shared_ptr<const std::vector<int32_t>> to;
+  IndexView view;  // Tape::upload(*to)
+};
+
+/// The rows of x [tokens, C] cut into pieces of `size` columns, put into another order: piece i of all of
+/// them goes to piece `to[i]`.
+Var move_pieces(Tape&, const Var& x, int64_t size, const PieceOrder& order);
 
 }  // namespace ft

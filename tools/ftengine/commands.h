@@ -13,6 +13,7 @@ void register_check(CLI::App& app);
 void register_generate(CLI::App& app);
 void register_tokenize(CLI::App& app);
 void register_merge(CLI::App& app);
+void register_combine(CLI::App& app);
 void register_inspect(CLI::App& app);
 void register_verify(CLI::App& app);
 void register_list(CLI::App& app);

@@ -107,8 +107,6 @@ class ExperimentRun {
     if (e_.model.task_type != TaskType::causal_lm)
       bad_input("{}: model.task_type: {} is not supported; use CAUSAL_LM", e_.yaml.string(),
                 name_of(e_.model.task_type));
-    if (!e_.trainable.empty())
-      bad_input("{}: trainable: training by name is not supported; use adapter.peft_type", e_.yaml.string());
     if ((e_.training.bf16 || e_.training.fp16) && session_.device() == Device())
       bad_input("{}: training.{} is for CUDA; the CPU computes in float32", e_.yaml.string(),
                 e_.training.bf16 ? "bf16" : "fp16");
@@ -128,16 +126,24 @@ class ExperimentRun {
     return from && from->is_string() ? std::filesystem::path(from->string()) : std::filesystem::path();
   }
 
+  // `trainable:` is a method of its own behind those of `adapter:`.
+  ConfigNode by_name() const {
+    nlohmann::ordered_json json = {{"peft_type", "TRAINABLE"}, {"trainable", e_.trainable}};
+    return from_json(json, std::make_shared<const Source>(Source{e_.yaml.string(), e_.yaml.parent_path()}));
+  }
+
   // The methods' own fields, before anything large is opened.
   void check_adapters() {
-    if (e_.adapters.empty())
+    if (e_.adapters.empty() && e_.trainable.empty())
       bad_input("{}: no adapter; write adapter: {{peft_type: LORA}} or another method", e_.yaml.string());
     std::optional<double> rate = e_.training.learning_rate;
-    for (const ConfigNode& node : e_.adapters) {
+    std::vector<ConfigNode> all = e_.adapters;
+    if (!e_.trainable.empty()) all.push_back(by_name());
+    for (const ConfigNode& node : all) {
       const std::filesystem::path from = init_from(node);
       const ConfigNode config = from.empty() ? node : read_adapter_config(from);
       const AdapterKind& kind = find_adapter_kind(config);
-      if (kind.peft_type == "NONE" && e_.adapters.size() > 1)
+      if (kind.peft_type == "NONE" && all.size() > 1)
         bad_input("{}: adapter: NONE trains every weight and stands alone", node.where());
       methods_.push_back(
           {from, config.where(), kind.make(config, from.empty() ? "adapter" : "", !from.empty())});

@@ -26,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 struct Args {
   fs::path model;
   std::vector<fs::path> adapters;
+  std::vector<double> scales;  // one for each of them, or none
   std::optional<std::string> prompt;
   std::optional<fs::path> file;
   std::vector<int32_t> input_ids;
@@ -250,12 +251,26 @@ void answer_file(Responder& r, const Args& args) {
   if (done == 0) bad_input("{}: the file has no rows", args.file->string());
 }
 
+/// --adapter-scale: the first for all parts of the first --adapter, and so on.
+void scale_adapters(const AdapterStack& stack, const Args& args) {
+  if (args.scales.empty()) return;
+  if (args.ensemble) bad_input("--adapter-scale: the members of an ensemble stand for themselves");
+  if (args.scales.size() != args.adapters.size())
+    bad_input("--adapter-scale: {} given for {} adapters; give one for each --adapter, in their order",
+              args.scales.size(), args.adapters.size());
+  auto adapter = stack.all().begin();
+  for (size_t i = 0; i < args.adapters.size(); ++i)
+    for (size_t part = 0; part < adapter_folders(args.adapters[i]).size(); ++part)
+      (*adapter++)->set_scale(args.scales[i]);
+}
+
 /// All adapters act together, or each stands for itself before the prompts.
 void load_adapters(Responder& r, const Args& args) {
   const auto add = [&](std::span<const fs::path> folders) {
     AdapterStack& stack =
         r.adapters.emplace_back(load_stack(folders, *r.loaded.model, r.loaded.fingerprint,
                                            {.device = r.session.device(), .training = false, .where = {}}));
+    scale_adapters(stack, args);
     for (const Adapter* a : stack.all())
       if (args.ensemble && a->prompt_rows() + a->prefix_rows() == 0)
         bad_input("{}: --ensemble is for prompts and prefixes; {} changes the model for all of them",
@@ -313,6 +328,9 @@ void register_generate(CLI::App& app) {
       "--ensemble", args->ensemble,
       "prompts and prefixes of one task answer together: mean (of their probabilities) or vote; each "
       "one's own answer goes to stderr, with --file into `members`");
+  c->add_option("--adapter-scale", args->scales,
+                "multiplies a LoRA's change; repeated: one for each --adapter, in their order")
+      ->allow_extra_args(false);
   c->add_option("--prompt", args->prompt, "what to answer");
   c->add_option("--input-ids", args->input_ids, "the prompt as ids: 1,2,3")->delimiter(',');
   c->add_option("--file", args->file,

@@ -32,6 +32,11 @@ std::string rope_text(const RopeConfig& r) {
   return "";
 }
 
+std::string position_text(const DecoderConfig& c) {
+  if (c.positions == Positions::alibi) return "ALiBi";
+  return c.positions == Positions::learned ? "learned" : rope_text(c.rope);
+}
+
 void add_sizes(const DecoderConfig& c, Report& report) {
   report.add("layers", c.layers);
   report.add("hidden_size", c.hidden);
@@ -40,8 +45,7 @@ void add_sizes(const DecoderConfig& c, Report& report) {
   report.add("feed_forward", c.ffn, fmt::format("{}{}", with_commas(c.ffn), c.gated ? ", gated" : ""));
   report.add("vocabulary", c.vocab);
   report.add("positions", c.max_positions,
-             fmt::format("{}, {}", with_commas(c.max_positions),
-                         c.learned_positions ? "learned" : rope_text(c.rope)));
+             fmt::format("{}, {}", with_commas(c.max_positions), position_text(c)));
   report.add("tied", c.tied, c.tied ? "yes: head and embedding are one matrix" : "no");
 }
 

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   ft::register_generate(app);
   ft::register_tokenize(app);
   ft::register_merge(app);
+  ft::register_combine(app);
   ft::register_inspect(app);
   ft::register_verify(app);
   ft::register_list(app);

@@ -1,6 +1,6 @@
-// ftengine make-tiny-model: a small LLaMA with drawn weights and a byte-level tokenizer, as a Hugging Face
-// folder, so that everything can be tried without a network. It knows nothing until it is trained. The same
-// seed gives the same bytes.
+// ftengine make-tiny-model: a small model of a family with drawn weights and a byte-level tokenizer, as a
+// Hugging Face folder, so that everything can be tried without a network. It knows nothing until it is
+// trained. The same seed gives the same bytes.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
@@ -25,6 +25,7 @@ using nlohmann::ordered_json;
 
 struct Args {
   fs::path out;
+  std::string family = "llama";
   uint64_t seed = 0;
   bool overwrite = false;
 };
@@ -34,37 +35,48 @@ constexpr const char* kSpecial[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>
 constexpr int kEos = kBytes;
 constexpr int64_t kVocab = 320;  // a little more than the tokenizer has, as real models do
 
-ordered_json config() {
-  return {{"architectures", {"LlamaForCausalLM"}},
-          {"model_type", "llama"},
-          {"vocab_size", kVocab},
-          {"hidden_size", 64},
+constexpr int64_t kPositions = 1024;
+
+ordered_json rotary_config() {
+  return {{"hidden_size", 64},
           {"intermediate_size", 192},
           {"num_hidden_layers", 3},
           {"num_attention_heads", 4},
           {"num_key_value_heads", 2},
           {"head_dim", 16},
-          {"max_position_embeddings", 1024},
+          {"max_position_embeddings", kPositions},
           {"hidden_act", "silu"},
           {"rms_norm_eps", 1e-5},
           {"rope_theta", 10000.0},
           {"attention_bias", false},
-          {"mlp_bias", false},
-          {"tie_word_embeddings", false},
-          {"bos_token_id", nullptr},
-          {"eos_token_id", kEos}};
+          {"mlp_bias", false}};
 }
 
-// Norms are one; a matrix keeps the size of what passes through it: N(0, 1 / inputs), so that a drawn network
-// is a rich set of features for an adapter to choose from. The head starts small, which makes the first loss
-// ln(vocabulary).
+ordered_json config(const Family& family) {
+  ordered_json own;
+  if (family.model_type == "gpt2")
+    own = {{"n_embd", 64}, {"n_layer", 3}, {"n_head", 4}, {"n_positions", kPositions}};
+  else if (family.model_type == "bloom")
+    own = {{"hidden_size", 64}, {"n_layer", 3}, {"n_head", 4}, {"seq_length", kPositions}};
+  else
+    own = rotary_config();
+  ordered_json json = {
+      {"architectures", {family.architecture}}, {"model_type", family.model_type}, {"vocab_size", kVocab},
+      {"tie_word_embeddings", false},           {"bos_token_id", nullptr},         {"eos_token_id", kEos}};
+  json.update(own);
+  return json;
+}
+
+// Norms are one, biases zero; a matrix keeps the size of what passes through it: N(0, 1 / inputs), so that a
+// drawn network is a rich set of features for an adapter to choose from. The head starts small, which makes
+// the first loss ln(vocabulary).
 void draw(Model& model, uint64_t seed) {
   for (const Slot* slot : model.slots()) {
     Parameter& p = *slot->parameter;
-    std::vector<float> values(static_cast<size_t>(p.numel()), 1.f);
+    std::vector<float> values(static_cast<size_t>(p.numel()), slot->name.ends_with(".bias") ? 0.f : 1.f);
     if (p.shape.rank() == 2) {
       const bool head = slot == &model.head().weight;
-      const bool embedding = slot->name.find("embed") != std::string::npos;
+      const bool embedding = &p == &model.embeddings();
       const float deviation = head ? 0.02f : embedding ? 0.5f : 1 / std::sqrt(static_cast<float>(p.shape[1]));
       Rng rng(seed, slot->name);
       for (float& v : values) v = deviation * rng.normal();
@@ -110,7 +122,7 @@ void write_tokenizer(const fs::path& folder) {
   // must not matter.
   const ordered_json settings = {{"tokenizer_class", "PreTrainedTokenizerFast"},
                                  {"clean_up_tokenization_spaces", false},
-                                 {"model_max_length", config()["max_position_embeddings"]},
+                                 {"model_max_length", kPositions},
                                  {"eos_token", kSpecial[0]},
                                  {"pad_token", kSpecial[0]}};
   write_text_file(folder / "tokenizer.json", tokenizer.dump() + "\n");
@@ -121,9 +133,10 @@ void write_tokenizer(const fs::path& folder) {
 void run(const Args& args) {
   check_replaceable(args.out, args.overwrite, {});
   make_parents(args.out);
-  const ordered_json json = config();
-  Decoder model(find_family("llama", "config.json").from_json(JsonConfig(json, "config.json")), DType::f32,
-                DType::f32);
+  const Family& family = find_family(args.family, "--family");
+  const ordered_json json = config(family);
+  DecoderConfig decoder = family.from_json(JsonConfig(json, "config.json"));
+  Decoder model(std::move(decoder), DType::f32, DType::f32);
   draw(model, args.seed);
   AtomicFolder folder(args.out);
   save_model(model, folder.temporary(), DType::f32, model.facts().tied,
@@ -133,8 +146,9 @@ void run(const Args& args) {
   int64_t parameters = 0;
   for (const Parameter* p : distinct_parameters(model)) parameters += p->numel();
   fmt::print(
-      "{}: a LLaMA of {} drawn weights and a tokenizer of {} bytes; it knows nothing until it is trained\n",
-      args.out.string(), parameters, kBytes);
+      "{}: a {} model of {} drawn weights and a tokenizer of {} bytes; it knows nothing until it is "
+      "trained\n",
+      args.out.string(), args.family, parameters, kBytes);
 }
 
 }  // namespace
@@ -142,9 +156,10 @@ void run(const Args& args) {
 void register_make_tiny_model(CLI::App& app) {
   auto args = std::make_shared<Args>();
   CLI::App* c = app.add_subcommand(
-      "make-tiny-model", "write a small random LLaMA with a byte-level tokenizer, to try things with");
+      "make-tiny-model", "write a small random model with a byte-level tokenizer, to try things with");
   c->group("");  // not in the list of commands: of use to the quickstart and to tests
   c->add_option("dir", args->out, "folder to write")->required();
+  c->add_option("--family", args->family, "model_type: llama (default), gpt2, qwen2, qwen3, bloom");
   c->add_option("--seed", args->seed, "of the weights");
   c->add_flag("--overwrite", args->overwrite, "replace a model folder that stands there");
   c->callback([args] { run(*args); });

@@ -161,7 +161,7 @@ void run(const Args& args) {
                 args.adapter.string(), a->peft_type(),
                 a->prompt_rows() + a->prefix_rows() > 0
                     ? ": what it learned stands before the text, not in them"
-                    : "");
+                    : ": what it computes is no change of a weight");
   const std::vector<float> adapted = probe_logits(model, adapters.all(), stream, prompts);
   const int64_t vocab = model.facts().vocab;
   const bool was_tied = model.facts().tied, tied = still_tied(model);
