@@ -205,7 +205,8 @@ const TensorInfo* partner(const SafetensorsFile& file, const TensorInfo& b, std:
 void refuse_dead_pairs(const std::filesystem::path& folder) {
   const SafetensorsFile file(folder / kTensors);
   for (const TensorInfo& b : file.tensors())
-    if (const TensorInfo* a = partner(file, b); a && all_equal(file, b, 0) && all_equal(file, *a, 0))
+    if (const TensorInfo* a = partner(file, b);
+        a && element_count(b) > 0 && all_equal(file, b, 0) && all_equal(file, *a, 0))
       bad_input(
           "{}: {} and its lora_A are both zero, so neither ever gets a gradient and nothing would be "
           "trained; start one of them at random (without init_from)",

@@ -108,8 +108,8 @@ class Lora : public Adapter, public LinearAdapter {
   void merge(const Slot& slot, std::vector<float>& values) const override {
     for (const Site& s : sites_) {
       if (&s.linear->weight != &slot) continue;
-      add_low_rank(to_plain(*s.stored_a), to_plain(*s.stored_b), {}, s.stored_a->shape[0], strength_ * s.scale,
-                   values);
+      add_low_rank(to_plain(*s.stored_a), to_plain(*s.stored_b), {}, s.stored_a->shape[0],
+                   strength_ * s.scale, values);
       if (s.magnitude) dora_.merge(*s.linear, values);
     }
   }

@@ -49,9 +49,8 @@ Subject::Subject(const std::string& fixture, const SubjectOptions& options,
   loaded_ = load_model(options.model.empty() ? folder / "model" : options.model,
                        {.storage = experiment_.model.dtype, .device = stream_->device(), .compute = kCompute},
                        *host_);
-  DataSet data = experiment_.data.train;
-  rows_ =
-      load_dataset(data, {.tokenizer = nullptr, .prompt_template = nullptr, .vocab = model().facts().vocab});
+  rows_ = load_dataset(experiment_.data.train.at(0),
+                       {.tokenizer = nullptr, .prompt_template = nullptr, .vocab = model().facts().vocab});
 }
 
 Subject::Subject(const std::string& fixture, const std::vector<std::string>& adapters,

@@ -165,7 +165,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"PatternIsNone", adapter("target_modules: '(('"), {}, {"((", "regular expression"}},
         Case{"NoSuchLayer", adapter("layers_to_transform: [99]"), {}, {"99"}},
         Case{"NoSuchModuleToSave", adapter("modules_to_save: [score]"), {}, {"score"}},
-        Case{"UnsupportedField", adapter("use_dora: true"), {}, {"use_dora"}},
+        Case{"UnsupportedField", adapter("use_qalora: true"), {}, {"use_qalora"}},
         Case{"DropoutAboveOne", adapter("lora_dropout: 1.5"), {}, {"lora_dropout"}},
         Case{"AdapterMissing", remove("adapter_init"), {}, {"adapter_init"}},
         Case{"AdapterWithoutWeights",
