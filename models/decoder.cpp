@@ -196,15 +196,34 @@ Decoder::Shared Decoder::shared(Forward& f) {
       slopes_ = alibi_slopes(c.heads, f.tape.wide(), f.tape.device());
     s.slopes = slopes_;
   }
-  if (c.qkv_by_head) {
-    auto to = std::make_shared<std::vector<int32_t>>();
-    const auto heads = static_cast<int32_t>(c.heads);
-    for (int32_t t = 0; t < f.tape.layout().tokens(); ++t)
-      for (int32_t head = 0; head < heads; ++head)
-        for (int32_t part = 0; part < 3; ++part) to->push_back((3 * t + part) * heads + head);
-    s.regroup = {to, f.tape.upload(*to)};
-  }
+  if (c.qkv_by_head) s.regroup = piece_order(f.tape);
   return s;
+}
+
+// The order for some tokens begins the order for more of them, so one serves every pass that is no longer.
+// None is freed: a recorded pass may read it again.
+const PieceOrder& Decoder::piece_order(Tape& tape) {
+  const auto tokens = static_cast<size_t>(tape.layout().tokens()), heads = static_cast<size_t>(config_.heads);
+  const bool away = tape.device() != Device();
+  for (const auto& [order, copy] : orders_)
+    if (order.to->size() >= 3 * tokens * heads &&
+        (!away || (copy.defined() && copy.device() == tape.device())))
+      return order;
+  const size_t room = std::max<size_t>(256, 2 * tokens);
+  auto to = std::make_shared<std::vector<int32_t>>();
+  to->reserve(3 * room * heads);
+  for (size_t t = 0; t < room; ++t)
+    for (size_t head = 0; head < heads; ++head)
+      for (size_t part = 0; part < 3; ++part)
+        to->push_back(static_cast<int32_t>((3 * t + part) * heads + head));
+  Tensor copy;
+  if (away) {
+    copy = Tensor::empty({static_cast<int64_t>(to->size())}, DType::i32, MemoryClass::weights, tape.device());
+    copy_from_host(tape.device(), copy.raw(), to->data(), to->size() * sizeof(int32_t));
+  }
+  const IndexView view(to->data(), away ? copy.data<int32_t>() : nullptr);
+  orders_.emplace_back(PieceOrder{std::move(to), view}, std::move(copy));
+  return orders_.back().first;
 }
 
 Var Decoder::layer(Forward& f, int index, const Var& h, const Shared& shared) {

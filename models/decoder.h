@@ -46,6 +46,7 @@ class Decoder : public Model {
   };
 
   Shared shared(Forward& f);
+  const PieceOrder& piece_order(Tape& tape);
   Var layer(Forward& f, int index, const Var& h, const Shared& shared);
   Var attend(Forward& f, int index, const Var& x, const Shared& shared);
   Var attend_cached(Forward& f, int index, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
@@ -62,7 +63,8 @@ class Decoder : public Model {
   Norm embed_norm_, final_norm_;
   Linear head_;
   RopeTable rope_;
-  Tensor slopes_;  // ALiBi
+  Tensor slopes_;                                      // ALiBi
+  std::vector<std::pair<PieceOrder, Tensor>> orders_;  // see piece_order(); the tensor is the device's copy
 };
 
 }  // namespace ft

@@ -19,10 +19,20 @@ struct Row {
   bool stacks = true;  // with a LoRA above it
 };
 
+/// PiSSA and OLoRA are not here: they are stored as another LoRA, of twice the rank, which is the same to
+/// rounding.
 inline const std::vector<Row>& rows() {
   static const std::vector<Row> all = {
       {"lora", "llama_gqa_rslora", "{peft_type: LORA, r: 3, lora_dropout: 0.1, target_modules: all-linear}"},
       {"lora_bloom_biases", "bloom_lora", "{peft_type: LORA, r: 2, bias: all, modules_to_save: [ln_f]}"},
+      {"dora", "qwen3_lora", "{peft_type: LORA, r: 3, use_dora: true, target_modules: all-linear}",
+       Start::near, true, false},
+      {"lora_parts", "bloom_lora",
+       "{peft_type: LORA, r: 2, target_modules: [query_key_value.q, query_key_value.v]}"},
+      {"adalora", "llama_gqa_rslora",
+       "{peft_type: ADALORA, init_r: 3, target_r: 2, tinit: 0, tfinal: 0, deltaT: 1, modules_to_save: "
+       "[norm]}"},
+      {"vera", "gpt2_c_attn", "{peft_type: VERA, r: 8, modules_to_save: [ln_f]}"},
       {"ia3", "qwen3_lora", "{peft_type: IA3}"},
       {"ia3_bloom", "bloom_lora", "{peft_type: IA3}"},
       {"bitfit", "gpt2_c_attn", "{peft_type: BITFIT}"},
