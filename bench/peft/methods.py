@@ -22,7 +22,6 @@ METHODS = [
     row("PiSSA r 8", lora(init_lora_weights="pissa_niter_4"), 1e-3),
     row("AdaLoRA r 12 → 8", dict(peft_type="ADALORA", init_r=12, target_r=8, tinit=10, tfinal=20, deltaT=5, target_modules="all-linear"), 8e-3),
     row("VeRA r 256", dict(peft_type="VERA", r=256, target_modules=["q_proj", "v_proj"]), 2e-2),
-    row("LoHa r 8", dict(peft_type="LOHA", r=8, alpha=16, target_modules="all-linear"), 2e-3),
     row("IA3", dict(peft_type="IA3"), 3e-2),
     row("LN tuning", dict(peft_type="LN_TUNING"), 1e-2),
     row("Pfeiffer adapters", dict(peft_type="BOTTLENECK", architecture="pfeiffer", reduction_factor=16), 2e-3),
