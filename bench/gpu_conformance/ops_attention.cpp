@@ -30,8 +30,9 @@ template <class T, class Kept>
 Results results_of(const AttentionData<Kept>& x) {
   // Gradients of scores are differences of products of two normal numbers, and nothing but their rounding
   // where a row sees one key: in float32 some 2^-24 of such a product, times q or k. In 16 bits p and ds are
-  // rounded too before they are multiplied: two half units of the largest element.
-  const Allowance allowed = sizeof(T) == 2 ? Allowance{kHalfUnit<T> * 0x1p25, 1} : Allowance{4, 4};
+  // rounded too before they are multiplied, and so is what comes out: three half units of the largest
+  // element.
+  const Allowance allowed = sizeof(T) == 2 ? Allowance{kHalfUnit<T> * 0x1.8p25, 1} : Allowance{4, 4};
   Results r;
   for (const auto& [name, values] : x.results()) {
     const char* op = name == "out" || name == "lse" ? "attention" : "attention_grad";
