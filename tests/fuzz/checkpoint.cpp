@@ -27,8 +27,12 @@ struct Run {
                 "base", "data", "avx2"};
     OptimizerState optimizer(settings, {&weight});
     const std::filesystem::path folder = scratch() / "made";
-    save_checkpoint(folder, {.step = 3, .tokens = 10, .best = 1.5}, optimizer,
-                    {.save = [](const std::filesystem::path&) {}, .load = {}}, identity);
+    TrainerState state;
+    state.step = 3;
+    state.tokens = 10;
+    state.best = 1.5;
+    save_checkpoint(folder, state, optimizer, {.save = [](const std::filesystem::path&) {}, .load = {}},
+                    identity);
     for (size_t i = 0; i < std::size(kFiles); ++i) good[i] = read_text_file(folder / kFiles[i]);
     std::filesystem::remove_all(folder);
   }
