@@ -20,7 +20,7 @@ METHODS = [
     row("rsLoRA r 8", lora(use_rslora=True), 1e-3),
     row("DoRA r 8", lora(use_dora=True), 2e-3),
     row("PiSSA r 8", lora(init_lora_weights="pissa_niter_4"), 1e-3),
-    row("AdaLoRA r 12 → 8", dict(peft_type="ADALORA", init_r=12, target_r=8, tinit=10, tfinal=20, deltaT=5, target_modules="all-linear"), 8e-3),
+    row("AdaLoRA r 12 → 8", dict(peft_type="ADALORA", init_r=12, target_r=8, tinit=5, tfinal=10, deltaT=5, target_modules="all-linear"), 8e-3),
     row("VeRA r 256", dict(peft_type="VERA", r=256, target_modules=["q_proj", "v_proj"]), 2e-2),
     row("IA3", dict(peft_type="IA3"), 3e-2),
     row("LN tuning", dict(peft_type="LN_TUNING"), 1e-2),
