@@ -1,7 +1,7 @@
 """The rows of bench/methods: a method, its learning rate, and what its cost formula must know.
 
 `backward` is the share of the input-gradient products that it needs; `full` a method that trains matrices of the base;
-`needs_biases` a base that has them. Learning rates are those that served best among 3 or 4 tried per method.
+`needs_biases` a base that has them. Learning rates are usual ones, not tuned on these rows.
 """
 
 
