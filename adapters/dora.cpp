@@ -52,6 +52,7 @@ Parameter& Dora::add(const Linear& l, const LowRankTerm& term, const AttachOptio
   s.squares = squares.value;
   s.inverse = vector_like(s.magnitude, MemoryClass::weights);
   s.magnitude.train(options.compute);
+  s.factor.value.zero();  // until prepare() has been called
   s.factor.train(options.compute);
   by_linear_[&l] = sites_.size();
   sites_.push_back(std::move(s));

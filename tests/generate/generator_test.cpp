@@ -76,6 +76,9 @@ TEST_P(EveryFixture, ABatchOf1And2And8RowsGivesTheSameIds) {
 
 /// Hidden states of `ids`, seen in pieces through a cache, or at once without (pieces empty).
 Tensor hidden_of(TestModel& m, const std::vector<int32_t>& ids, const std::vector<int>& pieces) {
+  std::vector<Adapter*> adapters;
+  if (m.adapter) adapters.push_back(m.adapter.get());
+  const AdapterStep step(m.model(), adapters, m.stream, DType::f32, {});  // what a method computes once
   const auto total = static_cast<int64_t>(ids.size());
   Tensor all = Tensor::empty({total, m.model().facts().hidden}, DType::f32);
   KvCache cache = m.model().make_cache(2, total + 3, DType::f32);
