@@ -49,12 +49,7 @@ AdaLoraConfig read_adalora_config(const ConfigNode& node, const std::string& sec
     f.renamed("r", "init_r and target_r");
   }
   f.accept_null_or_default("bias", ConfigNode("none"));
-  for (const char* key : {"megatron_core", "qalora_group_size"}) f.node(key);
-  for (const char* key :
-       {"use_rslora", "use_dora", "alpha_pattern", "lora_bias", "loftq_config", "eva_config", "corda_config",
-        "layer_replication", "megatron_config", "target_parameters", "trainable_token_indices", "use_qalora",
-        "alora_invocation_tokens", "arrow_config", "ensure_weight_tying"})
-    f.accept_null_or_default(key);
+  accept_unsupported_lora_fields(f);
   if (saved)
     f.finish_lenient();
   else

@@ -98,15 +98,11 @@ LoraConfig read_lora_config(const ConfigNode& node, const std::string& section, 
                        "save it with path_initial_model_for_weight_conversion to get one that does",
                        init_json(c.init).dump()));
   if (!saved) check(f, c);
-  for (const char* key : {"megatron_core", "qalora_group_size"}) f.node(key);
   f.renamed("rank", "r");
   f.renamed("lora_r", "r");
   f.renamed("alpha", "lora_alpha");
   f.renamed("dropout", "lora_dropout");
-  for (const char* key : {"lora_bias", "loftq_config", "eva_config", "corda_config", "layer_replication",
-                          "megatron_config", "target_parameters", "trainable_token_indices", "use_qalora",
-                          "alora_invocation_tokens", "arrow_config", "ensure_weight_tying"})
-    f.accept_null_or_default(key);
+  accept_unsupported_lora_fields(f);
   if (saved)
     f.finish_lenient();
   else

@@ -17,6 +17,14 @@ void read_names(Fields& fields, std::string_view key, std::vector<std::string>& 
     read(*node, fields.name(key), names);
 }
 
+void accept_unsupported_lora_fields(Fields& fields) {
+  for (const char* key : {"megatron_core", "qalora_group_size"}) fields.node(key);
+  for (const char* key : {"lora_bias", "loftq_config", "eva_config", "corda_config", "layer_replication",
+                          "megatron_config", "target_parameters", "trainable_token_indices", "use_qalora",
+                          "alora_invocation_tokens", "arrow_config", "ensure_weight_tying"})
+    fields.accept_null_or_default(key);
+}
+
 void read_layers(Fields& fields, std::vector<int64_t>& layers) {
   constexpr std::string_view kKey = "layers_to_transform";
   const ConfigNode* node = fields.node(kKey);

@@ -16,6 +16,9 @@ void ignore_file_fields(Fields& fields);
 /// A list of names, one name, or null (leaves `names` empty).
 void read_names(Fields& fields, std::string_view key, std::vector<std::string>& names);
 
+/// What PEFT's LoRA-like configurations have beside the method: accepted as long as it asks for nothing.
+void accept_unsupported_lora_fields(Fields& fields);
+
 /// `layers_to_transform`: a list of indices, one index, or null.
 void read_layers(Fields& fields, std::vector<int64_t>& layers);
 

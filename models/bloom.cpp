@@ -62,11 +62,7 @@ DecoderConfig bloom_from_gguf(const GgufFile& file) {
   c.ffn = 4 * c.hidden;
   c.max_positions = m.get_u32("bloom.context_length");
   c.norm_eps = m.get_f32("bloom.attention.layer_norm_epsilon");
-  const TensorInfo* embed = file.find("token_embd.weight");
-  if (!embed || embed->shape.size() != 2)
-    bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
-  c.vocab = embed->shape[0];
-  c.tied = file.find("output.weight") == nullptr;
+  vocabulary_from_gguf(file, c);
   c.json = {{"hidden_size", c.hidden},       {"n_layer", c.layers},   {"n_head", c.heads},
             {"seq_length", c.max_positions}, {"vocab_size", c.vocab}, {"layer_norm_epsilon", c.norm_eps},
             {"tie_word_embeddings", c.tied}};

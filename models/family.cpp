@@ -98,6 +98,14 @@ JsonConfig JsonConfig::section(std::string_view key) const {
   return {*v, file_};
 }
 
+void vocabulary_from_gguf(const GgufFile& file, DecoderConfig& c) {
+  const TensorInfo* embed = file.find("token_embd.weight");
+  if (!embed || embed->shape.size() != 2)
+    bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
+  c.vocab = embed->shape[0];
+  c.tied = file.find("output.weight") == nullptr;
+}
+
 void check_decoder(const DecoderConfig& c, std::string_view where) {
   constexpr int64_t kMost = int64_t{1}
                             << 24;  // no real model comes near; products below stay far from overflow

@@ -52,6 +52,8 @@ RopeConfig rope_from_json(const JsonConfig&, int64_t max_positions, double defau
 DecoderNames llama_names();
 /// Sizes, RoPE and ties of the llama-like families from "ARCH.…" metadata; names and flags are the caller's.
 DecoderConfig rotary_from_gguf(const GgufFile&, std::string_view arch);
+/// Vocabulary and tie, which metadata does not tell, from the tensors.
+void vocabulary_from_gguf(const GgufFile&, DecoderConfig&);
 void check_decoder(const DecoderConfig&, std::string_view where);
 
 DecoderConfig gpt2_from_json(const JsonConfig&);

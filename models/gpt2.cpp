@@ -67,11 +67,7 @@ DecoderConfig gpt2_from_gguf(const GgufFile& file) {
   c.max_positions = m.get_u32("gpt2.context_length");
   c.norm_eps = m.get_f32("gpt2.attention.layer_norm_epsilon");
   c.activation = Activation::gelu_tanh;
-  const TensorInfo* embed = file.find("token_embd.weight");
-  if (!embed || embed->shape.size() != 2)
-    bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
-  c.vocab = embed->shape[0];
-  c.tied = file.find("output.weight") == nullptr;
+  vocabulary_from_gguf(file, c);
   c.json = {{"n_embd", c.hidden},
             {"n_layer", c.layers},
             {"n_head", c.heads},

@@ -94,11 +94,7 @@ DecoderConfig rotary_from_gguf(const GgufFile& file, std::string_view arch) {
     file.read_all(*freqs, c.rope.frequency_divisors.data());
     c.ignored.push_back("rope_freqs\\.weight");
   }
-  const TensorInfo* embed = file.find("token_embd.weight");
-  if (!embed || embed->shape.size() != 2)
-    bad_input("{}: no matrix named token_embd.weight; not a language model", file.path());
-  c.vocab = embed->shape[0];
-  c.tied = file.find("output.weight") == nullptr;
+  vocabulary_from_gguf(file, c);
   c.json = {{"hidden_size", c.hidden},
             {"intermediate_size", c.ffn},
             {"num_hidden_layers", c.layers},

@@ -25,12 +25,8 @@ AdapterStep::AdapterStep(Model& model, std::span<Adapter* const> adapters, Strea
     passes_.push_back(begin_pass(layout));
     VirtualParts parts;
     a->prepare(passes_.back()->forward, parts);
-    if (parts.prompt.defined()) {
-      prompt = parts.prompt;
-    }
-    if (parts.prefix.rows > 0) {
-      before_.prefix = std::move(parts.prefix);
-    }
+    if (parts.prompt.defined()) prompt = parts.prompt;
+    if (parts.prefix.rows > 0) before_.prefix = std::move(parts.prefix);
   }
   if (!prompt.defined()) return;
   if (share)
