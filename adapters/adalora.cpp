@@ -26,7 +26,7 @@ class AdaLora : public Adapter, public LinearAdapter {
   std::string_view peft_type() const override { return "ADALORA"; }
 
   void attach(Model& model, const AttachOptions& options) override {
-    saved_ = save_modules(model, config_.choice.modules_to_save, options, &copies_);
+    saved_ = save_modules(model, config_.choice.modules_to_save, options, copies_);
     training_ = options.training;
     b_rate_ = options.b_rate;
     for (Linear* l : find_linears(model, config_.choice, options)) {
@@ -97,7 +97,6 @@ class AdaLora : public Adapter, public LinearAdapter {
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;
-    copies_.set_active(active);
   }
   void merge(const Slot& slot, std::vector<float>& values) const override {
     for (const Site& s : sites_)
@@ -242,7 +241,6 @@ class AdaLora : public Adapter, public LinearAdapter {
   std::vector<Site> sites_;
   std::unordered_map<const Linear*, size_t> by_linear_;
   std::deque<Parameter> parameters_;
-  SlotCopies copies_;
   std::vector<AdapterTensor> saved_;
 };
 

@@ -42,7 +42,7 @@ class BitFit : public Adapter {
   std::string_view peft_type() const override { return "BITFIT"; }
 
   void attach(Model& model, const AttachOptions& options) override {
-    saved_ = save_modules(model, config_.modules_to_save, options, &copies_);
+    saved_ = save_modules(model, config_.modules_to_save, options, copies_);
     check_layers(model, config_.layers, options.where);
     const std::vector<Slot*> biases = all_biases(model, options.where);
     std::vector<bool> used(config_.bias_names.size());
@@ -51,7 +51,7 @@ class BitFit : public Adapter {
       for (size_t i = 0; i < config_.bias_names.size(); ++i)
         if (matches_end(config_.bias_names[i], slot->name)) chosen = used[i] = true;
       if (!chosen || !in_layers(model, config_.layers, slot->name) || slot->parameter->trainable) continue;
-      biases_.push_back({slot->name, &train_copy(model, *slot, options, &copies_)});
+      biases_.push_back({slot->name, &train_copy(model, *slot, options, copies_)});
     }
     for (size_t i = 0; i < used.size(); ++i)
       if (!used[i])
@@ -81,10 +81,6 @@ class BitFit : public Adapter {
 
   // What is trained stands in the model's slots: there is nothing to fold in.
   bool mergeable() const override { return true; }
-  void set_active(bool active) override {
-    Adapter::set_active(active);
-    copies_.set_active(active);
-  }
 
  private:
   static std::vector<Slot*> all_biases(Model& model, const std::string& where) {
@@ -108,7 +104,6 @@ class BitFit : public Adapter {
   }
 
   BitFitConfig config_;
-  SlotCopies copies_;
   std::vector<AdapterTensor> biases_, saved_;
 };
 

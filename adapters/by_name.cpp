@@ -46,10 +46,6 @@ class ByName : public Adapter {
 
   // What is trained stands in the model's slots: there is nothing to fold in.
   bool mergeable() const override { return true; }
-  void set_active(bool active) override {
-    Adapter::set_active(active);
-    copies_.set_active(active);
-  }
 
  private:
   bool in_place(const Parameter* p) const {
@@ -60,7 +56,7 @@ class ByName : public Adapter {
   // Everything that shares the slot's parameter goes on sharing the copy.
   void train(Model& model, const std::vector<Slot*>& slots, Slot& slot, const AttachOptions& options) {
     const Parameter* base = slot.parameter;
-    Parameter& copy = train_copy(model, slot, options, &copies_);
+    Parameter& copy = train_copy(model, slot, options, copies_);
     for (Slot* other : slots)
       if (other->parameter == base) {
         copies_.add(*other, &copy);
@@ -91,7 +87,6 @@ class ByName : public Adapter {
   }
 
   std::vector<std::string> patterns_;
-  SlotCopies copies_;
   std::vector<AdapterTensor> tensors_;
 };
 

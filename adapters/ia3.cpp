@@ -81,7 +81,7 @@ class Ia3 : public Adapter, public LinearAdapter {
   std::string_view peft_type() const override { return "IA3"; }
 
   void attach(Model& model, const AttachOptions& options) override {
-    saved_ = save_modules(model, config_.modules_to_save, options, &copies_);
+    saved_ = save_modules(model, config_.modules_to_save, options, copies_);
     settle_modules(model, options.where);
     const TargetQuery query{
         config_.target_modules, config_.exclude_modules, config_.layers, {}, options.where};
@@ -122,7 +122,6 @@ class Ia3 : public Adapter, public LinearAdapter {
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;
-    copies_.set_active(active);
   }
 
   // Saved modules stand in the model's slots already. Rows of W are outputs, columns inputs.
@@ -207,7 +206,6 @@ class Ia3 : public Adapter, public LinearAdapter {
   std::vector<Site> sites_;
   std::unordered_map<const Linear*, size_t> by_linear_;
   std::deque<Parameter> parameters_;
-  SlotCopies copies_;
   std::vector<AdapterTensor> saved_;
 };
 

@@ -68,7 +68,7 @@ class LnTuning : public Adapter {
   std::string_view peft_type() const override { return "LN_TUNING"; }
 
   void attach(Model& model, const AttachOptions& options) override {
-    saved_ = save_modules(model, config_.modules_to_save, options, &copies_);
+    saved_ = save_modules(model, config_.modules_to_save, options, copies_);
     ModuleChoice& targets = config_.target_modules;
     if (targets.empty()) targets.names = family_norms(model.facts().model_type);
     if (targets.empty())
@@ -82,7 +82,7 @@ class LnTuning : public Adapter {
         bad_input("{}: {} is trained by something else already (modules_to_save, another adapter)",
                   options.where, slot->name);
       norms_.push_back({"base_model.model." + module + ".ln_tuning_layers" + slot->name.substr(module.size()),
-                        &train_copy(model, *slot, options, &copies_)});
+                        &train_copy(model, *slot, options, copies_)});
     }
     // PEFT knows no layers_to_transform here: the file names the modules.
     if (!config_.layers.empty()) {
@@ -108,10 +108,6 @@ class LnTuning : public Adapter {
 
   // What is trained stands in the model's slots: there is nothing to fold in.
   bool mergeable() const override { return true; }
-  void set_active(bool active) override {
-    Adapter::set_active(active);
-    copies_.set_active(active);
-  }
 
  private:
   std::vector<std::string> find_norms(Model& model, const std::string& where) const {
@@ -157,7 +153,6 @@ class LnTuning : public Adapter {
   }
 
   LnTuningConfig config_;
-  SlotCopies copies_;
   std::vector<AdapterTensor> norms_, saved_;
 };
 

@@ -41,7 +41,7 @@ class Lora : public Adapter, public LinearAdapter {
 
   void attach(Model& model, const AttachOptions& options) override {
     // Copies first: a LoRA on a module that is saved whole would act on the copy, which PEFT refuses as well.
-    saved_ = save_modules(model, config_.choice.modules_to_save, options, &copies_);
+    saved_ = save_modules(model, config_.choice.modules_to_save, options, copies_);
     const std::vector<Linear*> targets = find_linears(model, config_.choice, options, true);
     train_biases(model, targets, options);
     for (Linear* l : targets) {
@@ -95,7 +95,6 @@ class Lora : public Adapter, public LinearAdapter {
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;
-    copies_.set_active(active);
   }
   void set_scale(double scale) override {
     if (scale != 1 && (config_.use_dora || !(biases_.empty() && saved_.empty())))
@@ -278,7 +277,7 @@ class Lora : public Adapter, public LinearAdapter {
       if (config_.bias == LoraBias::lora_only && !targeted) continue;
       const std::string module = slot->name.substr(0, slot->name.rfind('.'));
       biases_.push_back({"base_model.model." + module + (targeted ? ".base_layer.bias" : ".bias"),
-                         &train_copy(model, *slot, options, &copies_)});
+                         &train_copy(model, *slot, options, copies_)});
     }
   }
 
@@ -288,7 +287,6 @@ class Lora : public Adapter, public LinearAdapter {
   std::vector<Site> sites_;
   std::unordered_map<const Linear*, size_t> by_linear_;
   std::deque<Parameter> parameters_;
-  SlotCopies copies_;
   std::vector<AdapterTensor> biases_, saved_;
   bool parts_ = false;  // of a fused projection, somewhere
   Dora dora_;

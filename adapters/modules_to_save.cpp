@@ -4,29 +4,20 @@
 
 namespace ft {
 
-void SlotCopies::set_active(bool active) {
-  for (const Copy& c : copies_)
-    if (active && c.slot->parameter != c.base && c.slot->parameter != c.copy)
-      bad_input("{}: two adapters have their own {}; switch one of them off first", c.slot->name,
-                c.slot->name);
-  for (const Copy& c : copies_)
-    if (active || c.slot->parameter == c.copy) c.slot->parameter = active ? c.copy : c.base;
-}
-
-Parameter& train_copy(Model& model, Slot& slot, const AttachOptions& options, SlotCopies* copies) {
+Parameter& train_copy(Model& model, Slot& slot, const AttachOptions& options, SlotCopies& copies) {
   const Parameter& base = *slot.parameter;
   Parameter copy = Parameter::make(slot.name, base.shape, base.layout, options.compute,
                                    MemoryClass::trainable, options.device);
   from_plain(copy, to_plain(base));
   Parameter& owned = model.own(std::move(copy));
-  if (copies) copies->add(slot, &owned);
+  copies.add(slot, &owned);
   slot.parameter = &owned;
   slot.parameter->train(options.compute);
   return *slot.parameter;
 }
 
 std::vector<AdapterTensor> save_modules(Model& model, const std::vector<std::string>& modules,
-                                        const AttachOptions& options, SlotCopies* copies) {
+                                        const AttachOptions& options, SlotCopies& copies) {
   std::vector<AdapterTensor> saved;
   for (const std::string& name : modules) {
     bool found = false;

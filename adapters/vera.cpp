@@ -64,7 +64,7 @@ class Vera : public Adapter, public LinearAdapter {
   std::string_view peft_type() const override { return "VERA"; }
 
   void attach(Model& model, const AttachOptions& options) override {
-    saved_ = save_modules(model, config_.choice.modules_to_save, options, &copies_);
+    saved_ = save_modules(model, config_.choice.modules_to_save, options, copies_);
     int64_t in = 0, out = 0;
     const std::vector<Linear*> targets = find_linears(model, config_.choice, options);
     for (const Linear* l : targets) {
@@ -122,7 +122,6 @@ class Vera : public Adapter, public LinearAdapter {
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;
-    copies_.set_active(active);
   }
 
   void merge(const Slot& slot, std::vector<float>& values) const override {
@@ -224,7 +223,6 @@ class Vera : public Adapter, public LinearAdapter {
   std::vector<Site> sites_;
   std::unordered_map<const Linear*, size_t> by_linear_;
   std::deque<Parameter> parameters_;
-  SlotCopies copies_;
   std::vector<AdapterTensor> saved_;
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/nn/model.h"
+#include "engine/nn/slot_copies.h"
 
 namespace ft {
 
@@ -123,7 +124,12 @@ class Adapter {
   virtual void settle(Stream&) {}
 
   /// Switched off, it leaves the base as it is, bit for bit.
-  virtual void set_active(bool active) { active_ = active; }
+  /// A method that hangs in sites switches them as well. Throws ft::InputError where another adapter's copy
+  /// stands in a place of this one's.
+  virtual void set_active(bool active) {
+    copies_.set_active(active);
+    active_ = active;
+  }
   bool active() const { return active_; }
 
   /// Multiplies its change of the base, in a run or merged. Throws ft::InputError where the method's change
@@ -131,6 +137,9 @@ class Adapter {
   virtual void set_scale(double scale) {
     if (scale != 1) bad_input("a {} adapter cannot be scaled; LORA adapters can", peft_type());
   }
+
+ protected:
+  SlotCopies copies_;  // what it trains in the base's places
 
  private:
   bool active_ = true;
