@@ -1,5 +1,6 @@
 #include "adapters/combine.h"
 
+#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -7,7 +8,6 @@
 #include <set>
 
 #include "adapters/targets.h"
-#include "adapters/thin_svd.h"
 #include "engine/io/json.h"
 #include "engine/io/printable.h"
 #include "engine/io/safetensors.h"
@@ -106,22 +106,21 @@ struct Part {
 
 /// The first `keep` singular triplets of B A as a pair; B takes the singular values.
 Pair truncated(const Pair& p, int64_t keep) {
-  // B A = (B V S) Uᵀ with Aᵀ = U S Vᵀ, and the singular vectors of the left factor complete it.
-  const ThinSvd right = thin_svd(transposed_matrix(p.a, p.rank, p.in), p.in, p.rank);
-  std::vector<double> left(static_cast<size_t>(p.out * p.rank), 0.0);
-  for (int64_t n = 0; n < p.out; ++n)
-    for (int64_t i = 0; i < p.rank; ++i)
-      for (int64_t j = 0; j < p.rank; ++j)
-        left[n * p.rank + j] += p.b[n * p.rank + i] * right.v[i * p.rank + j] * right.s[j];
-  const ThinSvd svd = thin_svd(left, p.out, p.rank);
+  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Svd = Eigen::JacobiSVD<Eigen::MatrixXd>;
+  constexpr unsigned kThin = Eigen::ComputeThinU | Eigen::ComputeThinV;
+  const Eigen::Map<const Matrix> a(p.a.data(), p.rank, p.in), b(p.b.data(), p.out, p.rank);
+  // Of the thin factors, never of [out, in]: with Aᵀ = U S Vᵀ, B A = (B V S) Uᵀ, and the singular vectors of
+  // the left factor complete it.
+  const Svd right(a.transpose(), kThin);
+  const Svd svd(b * right.matrixV() * right.singularValues().asDiagonal(), kThin);
+  const int64_t kept = std::min<int64_t>(keep, svd.singularValues().size());
   Pair result{keep, p.in, p.out, std::vector<double>(static_cast<size_t>(keep * p.in), 0.0),
               std::vector<double>(static_cast<size_t>(p.out * keep), 0.0)};
-  for (int64_t j = 0; j < std::min(keep, p.rank); ++j) {
-    for (int64_t n = 0; n < p.out; ++n) result.b[n * keep + j] = svd.u[n * p.rank + j] * svd.s[j];
-    for (int64_t i = 0; i < p.rank; ++i)
-      for (int64_t k = 0; k < p.in; ++k)
-        result.a[j * p.in + k] += svd.v[i * p.rank + j] * right.u[k * p.rank + i];
-  }
+  Eigen::Map<Matrix>(result.a.data(), keep, p.in).topRows(kept) =
+      svd.matrixV().leftCols(kept).transpose() * right.matrixU().transpose();
+  Eigen::Map<Matrix>(result.b.data(), p.out, keep).leftCols(kept) =
+      svd.matrixU().leftCols(kept) * svd.singularValues().head(kept).asDiagonal();
   return result;
 }
 
