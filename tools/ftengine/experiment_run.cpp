@@ -57,15 +57,16 @@ class ExperimentRun {
     if (!options_.dry_run) output.emplace(t.output_dir, options_.resume, options_.overwrite);
     const std::filesystem::path checkpoint = options_.resume ? find_checkpoint() : std::filesystem::path();
     open_model();
-    open_text();
+    open_text(e_, data_);
     attach_adapters();
-    open_data();
+    const ModelFacts& facts = loaded_.model->facts();
+    open_data(e_, facts, room_for_samples(facts, adapters_.all()), data_);
     check_disk(subject(), checkpoint, options_.overwrite && !options_.resume);
     if (options_.look) return options_.look(subject(), learning_rate_);
     print_start(subject());
     if (options_.dry_run) return 0;
     make_resolved();
-    if (template_)
+    if (data_.prompt_template)
       for (const std::string& p : e_.generation.prompts) samples_.push_back({.prompt = p});
     if (checkpoint.empty()) {
       if (options_.overwrite) output->clear();
@@ -80,7 +81,7 @@ class ExperimentRun {
         .model = *loaded_.model,
         .adapters = {adapters_.all().begin(), adapters_.all().end()},
         .trainables = adapters_.trainables(),
-        .train = train_,
+        .train = data_.train,
         .eval = eval_sets(),
         .learning_rate = learning_rate_,
         .weights = {[this](const std::filesystem::path& f) { save_weights(subject(), f, true); },
@@ -98,7 +99,7 @@ class ExperimentRun {
     }
     adapters_.settle(session_.stream());
     save_weights(subject(), t.output_dir, false);
-    save_companions(subject(), tokenizer_.get(), t.output_dir);
+    save_companions(subject(), data_.tokenizer.get(), t.output_dir);
     finish(result);
     return 0;
   }
@@ -173,21 +174,6 @@ class ExperimentRun {
     return all.back();
   }
 
-  void open_text() {
-    RunData data;
-    ft::open_text(e_, data);
-    tokenizer_ = std::move(data.tokenizer);
-    template_ = std::move(data.prompt_template);
-  }
-
-  void open_data() {
-    RunData data{.tokenizer = tokenizer_, .prompt_template = template_, .train = {}, .evals = {}};
-    const ModelFacts& facts = loaded_.model->facts();
-    ft::open_data(e_, facts, room_for_samples(facts, adapters_.all()), data);
-    train_ = std::move(data.train);
-    evals_ = std::move(data.evals);
-  }
-
   void open_model() {
     loaded_ = load_model(e_.model.path,
                          {.storage = e_.model.dtype,
@@ -199,7 +185,7 @@ class ExperimentRun {
 
   // The text that a prompt starts from, as PEFT tokenises it.
   std::vector<int32_t> tokenize(const std::string& text) {
-    const auto tokenizer = tokenizer_ ? tokenizer_ : open_tokenizer(e_.model.path);
+    const auto tokenizer = data_.tokenizer ? data_.tokenizer : open_tokenizer(e_.model.path);
     return tokenizer->encode(text, {.add_special = true});
   }
 
@@ -223,7 +209,8 @@ class ExperimentRun {
   }
 
   RunSubject subject() const {
-    return {e_, loaded_, adapters_, template_.get(), train_, evals_, session_.describe()};
+    return {e_,          loaded_,     adapters_,          data_.prompt_template.get(),
+            data_.train, data_.evals, session_.describe()};
   }
 
   bool full() const { return adapters_.full(); }
@@ -244,7 +231,8 @@ class ExperimentRun {
       }
       r.adapters[i] = adapter;
     }
-    if (template_ && r.data.prompt_template.is_null()) r.data.prompt_template = template_->name();
+    if (data_.prompt_template && r.data.prompt_template.is_null())
+      r.data.prompt_template = data_.prompt_template->name();
     resolved_ = to_resolved(r);
     ConfigNode about = ConfigNode::map();
     about.set("version", version_number());
@@ -256,7 +244,7 @@ class ExperimentRun {
 
   std::vector<EvalSet> eval_sets() const {
     std::vector<EvalSet> sets;
-    for (const auto& [name, set] : evals_)
+    for (const auto& [name, set] : data_.evals)
       sets.push_back({name.empty() ? "eval_loss" : "eval_" + name + "_loss", &set});
     return sets;
   }
@@ -266,15 +254,15 @@ class ExperimentRun {
     if (samples_.empty()) return;
     std::vector<std::vector<int32_t>> prompts;
     for (const SampleAnswers& s : samples_)
-      prompts.push_back(template_->render_prompt(
+      prompts.push_back(data_.prompt_template->render_prompt(
           {.system = e_.generation.system.value_or(""), .instruction = s.prompt, .input = "", .output = ""}));
     const GenerationOptions options = resolve_generation(
         e_.generation, e_.model.is_gguf() ? FolderGeneration{} : read_folder_generation(e_.model.path),
-        template_->stop_ids());
+        data_.prompt_template->stop_ids());
     fmt::print(stderr, "samples  {} answers {} ...\n", prompts.size(), when);
     const AdapterStep step(*loaded_.model, adapters_.all(), session_.stream(), compute(), {});
     const std::vector<Answer> answers =
-        generate_text(*loaded_.model, session_.stream(), compute(), tokenizer_, prompts, options, {},
+        generate_text(*loaded_.model, session_.stream(), compute(), data_.tokenizer, prompts, options, {},
                       {.before = {step.before()}});
     for (size_t i = 0; i < answers.size(); ++i) samples_[i].*side = answers[i].text;
     write_samples(e_.training.output_dir, samples_);
@@ -314,8 +302,7 @@ class ExperimentRun {
   const RunOptions& options_;
   Experiment e_;
   Session session_;
-  std::shared_ptr<const Tokenizer> tokenizer_;
-  std::shared_ptr<const Template> template_;
+  RunData data_;
   LoadedModel loaded_;
   struct Method {
     std::filesystem::path from;        // init_from, or empty
@@ -325,8 +312,6 @@ class ExperimentRun {
   std::vector<Method> methods_;
   AdapterStack adapters_;
   double learning_rate_ = 0;
-  Dataset train_;
-  std::vector<std::pair<std::string, Dataset>> evals_;
   std::vector<SampleAnswers> samples_;
   ConfigNode resolved_;
 };
