@@ -85,6 +85,13 @@ training: {output_dir: out, max_steps: 3, learning_rate: 0.01, warmup_steps: 0}
   for (const char* check : {"fits", "base", "effect", "tokenizer", "template", "stop ids"})
     EXPECT_EQ(verdict(o, check), "ok") << o.out;
   json origin = json::parse(read_bytes(folder / "out/ftengine.json"));
+  // Prompts that are rendered otherwise than in training.
+  json golden = origin;
+  golden["golden_prompt_ids"] = {1, 2, 3};
+  write_bytes(folder / "out/ftengine.json", golden.dump());
+  const Outcome rendered = verify(folder.path(), "out");
+  EXPECT_EQ(rendered.code, 1);
+  EXPECT_EQ(verdict(rendered, "template"), "WRONG") << rendered.out;
   origin["stop_ids"] = {1, 2, 3};
   write_bytes(folder / "out/ftengine.json", origin.dump());
   const Outcome other = verify(folder.path(), "out");

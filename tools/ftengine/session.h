@@ -50,6 +50,8 @@ struct RecordedText {
 };
 RecordedText recorded_text(const std::filesystem::path& folder);
 
+/// Does `found` render the golden prompt as what was trained with did? Yes where none was recorded.
+bool renders_as_recorded(const RecordedText& trained, const Template& found);
 /// Does `found` render and end as what was trained with did? Prompts that differ are refused, or warned about
 /// where the template was `chosen` by the user; end tokens that differ are warned about.
 void check_recorded(const RecordedText& trained, const Template& found, bool chosen);

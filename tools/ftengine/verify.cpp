@@ -87,23 +87,29 @@ Answer same_tokenizer(const fs::path& model, const fs::path& adapter) {
   return {Verdict::yes, fmt::format("{} tokens, equal ids", own->vocab_size())};
 }
 
-Answer same_template(const Args& args, const RecordedText& recorded) {
-  if (recorded.prompt_template.is_null())
-    return {Verdict::unknown, "none was recorded: it was trained on ids"};
-  const auto rendered = open_template(
-      recorded.prompt_template, open_tokenizer(has_tokenizer(args.adapter) ? args.adapter : args.model));
-  return {Verdict::yes, rendered->name()};
+/// How the adapter is asked here; null where nothing of it was recorded.
+std::shared_ptr<const Template> template_here(const Args& args, const RecordedText& recorded) {
+  if (recorded.prompt_template.is_null()) return nullptr;
+  return open_template(recorded.prompt_template,
+                       open_tokenizer(has_tokenizer(args.adapter) ? args.adapter : args.model));
 }
 
-Answer same_stop_ids(const Args& args, const RecordedText& recorded, int64_t vocab) {
+Answer same_template(const RecordedText& recorded, const Template* here) {
+  if (!here) return {Verdict::unknown, "none was recorded: it was trained on ids"};
+  if (!renders_as_recorded(recorded, *here))
+    return {Verdict::no, fmt::format("{} renders prompts otherwise than in training", here->name())};
+  return {Verdict::yes, here->name()};
+}
+
+Answer same_stop_ids(const RecordedText& recorded, const Template* here, int64_t vocab) {
   if (recorded.stop_ids.empty()) return {Verdict::unknown, "none were recorded"};
   for (const int32_t id : recorded.stop_ids)
     if (id >= vocab) return {Verdict::no, fmt::format("the id {} is not one of the model's {}", id, vocab)};
   const std::string shown = fmt::format("{}", fmt::join(recorded.stop_ids, ", "));
-  if (recorded.prompt_template.is_null()) return {Verdict::yes, shown};
-  const auto rendered = open_template(
-      recorded.prompt_template, open_tokenizer(has_tokenizer(args.adapter) ? args.adapter : args.model));
-  const auto ends = rendered->stop_ids();
+  if (!here && !recorded.prompt_template.is_null())
+    return {Verdict::no, "the template that was recorded does not open here"};
+  if (!here) return {Verdict::yes, shown};
+  const auto ends = here->stop_ids();
   if (!std::equal(ends.begin(), ends.end(), recorded.stop_ids.begin(), recorded.stop_ids.end()))
     return {Verdict::no,
             fmt::format("trained with {}, the template ends with {} today", shown, fmt::join(ends, ", "))};
@@ -155,12 +161,14 @@ void run(const Args& args) {
                                       d.largest, d.rows - d.same_top, d.rows)};
   });
   RecordedText recorded;
+  std::shared_ptr<const Template> here;
   findings.ask("tokenizer", [&] { return same_tokenizer(args.model, args.adapter); });
   findings.ask("template", [&] {
     recorded = recorded_text(args.adapter);
-    return same_template(args, recorded);
+    here = template_here(args, recorded);
+    return same_template(recorded, here.get());
   });
-  findings.ask("stop ids", [&] { return same_stop_ids(args, recorded, model.facts().vocab); });
+  findings.ask("stop ids", [&] { return same_stop_ids(recorded, here.get(), model.facts().vocab); });
 
   const std::string text = args.json ? findings.json().dump(2) + "\n" : findings.text();
   std::fwrite(text.data(), 1, text.size(), stdout);
