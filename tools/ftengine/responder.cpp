@@ -1,0 +1,171 @@
+#include "tools/ftengine/responder.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "engine/data/open_tokenizer.h"
+
+namespace ft {
+namespace fs = std::filesystem;
+namespace {
+
+using Args = ResponderArgs;
+
+std::optional<DType> storage(const Args& args) {
+  if (!args.dtype) return std::nullopt;
+  std::vector<std::string_view> names;
+  for (const auto& entry : enum_names(DType{})) {
+    if (entry.name == *args.dtype) return entry.value;
+    names.push_back(entry.name);
+  }
+  bad_input("--dtype: \"{}\" is not known; there are {}", *args.dtype, fmt::join(names, ", "));
+}
+
+/// How the adapter was trained, else how the model was: a merged one says so itself.
+RecordedText recorded(const Args& args, const fs::path& adapter) {
+  RecordedText text = recorded_text(adapter);
+  if (text.prompt_template.is_null() && text.stop_ids.empty() && fs::is_directory(args.model))
+    text = recorded_text(args.model);
+  return text;
+}
+
+void open_text(Responder& r, const Args& args, bool text, const fs::path& adapter,
+               const RecordedText& trained) {
+  text |= args.prompt_template && *args.prompt_template != "none";
+  const fs::path& home = !adapter.empty() && has_tokenizer(adapter) ? adapter : args.model;
+  if (text) {
+    r.tokenizer = open_tokenizer(home);
+  } else if (has_tokenizer(home)) {
+    try {
+      r.tokenizer = open_tokenizer(home);
+    } catch (const InputError& e) {
+      fmt::print(stderr, "note: ids only, without text: {}\n", e.what());
+    }
+  }
+  if (text && args.prompt_template != "none")
+    r.prompt_template = open_template(
+        args.prompt_template ? ConfigNode(*args.prompt_template) : trained.prompt_template, r.tokenizer);
+  if (r.prompt_template) check_recorded(trained, *r.prompt_template, args.prompt_template.has_value());
+  if (args.generation.system && !r.prompt_template)
+    bad_input(
+        "--system: a system message needs a template and a prompt that is text; write it into the prompt");
+}
+
+void settle_options(Responder& r, const Args& args, const fs::path& adapter, const RecordedText& trained) {
+  std::error_code ignored;
+  const bool own = !adapter.empty() && fs::exists(adapter / "generation_config.json", ignored);
+  FolderGeneration folder = read_folder_generation(own ? adapter : args.model);
+  std::vector<int32_t> ends = trained.stop_ids;
+  if (r.prompt_template)
+    ends.insert(ends.end(), r.prompt_template->stop_ids().begin(), r.prompt_template->stop_ids().end());
+  else if (ends.empty() && folder.stop_ids.empty() && r.tokenizer && r.tokenizer->eos_id())
+    ends = {*r.tokenizer->eos_id()};
+  r.options = resolve_generation(args.generation, folder, ends, "generate");
+  if (!r.options.stop.empty() && !r.tokenizer)
+    bad_input("--stop: {} has no tokenizer, so there is no text to look into", args.model.string());
+  for (const std::string& name : folder.unsupported)
+    fmt::print(stderr, "note: {} of generation_config.json is not supported and has no effect\n", name);
+  const GenerationSection& g = args.generation;
+  if (!r.options.do_sample && (g.temperature || g.top_k || g.top_p || g.min_p))
+    fmt::print(stderr, "note: temperature, top_k, top_p and min_p have no effect without --do-sample\n");
+}
+
+/// --adapter-scale: the first for all parts of the first --adapter, and so on.
+void scale_adapters(const AdapterStack& stack, const Args& args) {
+  if (args.scales.empty()) return;
+  if (args.ensemble) bad_input("--adapter-scale: the members of an ensemble stand for themselves");
+  if (args.scales.size() != args.adapters.size())
+    bad_input("--adapter-scale: {} given for {} adapters; give one for each --adapter, in their order",
+              args.scales.size(), args.adapters.size());
+  auto adapter = stack.all().begin();
+  for (size_t i = 0; i < args.adapters.size(); ++i)
+    for (size_t part = 0; part < adapter_folders(args.adapters[i]).size(); ++part)
+      (*adapter++)->set_scale(args.scales[i]);
+}
+
+/// All adapters act together, or each stands for itself before the prompts.
+void load_adapters(Responder& r, const Args& args) {
+  const auto add = [&](std::span<const fs::path> folders) {
+    AdapterStack& stack =
+        r.adapters.emplace_back(load_stack(folders, *r.loaded.model, r.loaded.fingerprint,
+                                           {.device = r.session.device(), .training = false, .where = {}}));
+    scale_adapters(stack, args);
+    for (const Adapter* a : stack.all())
+      if (args.ensemble && a->prompt_rows() + a->prefix_rows() == 0)
+        bad_input("{}: --ensemble is for prompts and prefixes; {} changes the model for all of them",
+                  folders[0].string(), a->peft_type());
+    r.steps.push_back(std::make_unique<AdapterStep>(*r.loaded.model, stack.all(), r.session.stream(),
+                                                    DType::f32, StepInfo()));
+  };
+  if (!args.ensemble) return add(args.adapters);
+  for (const auto& entry : enum_names(Combine{}))
+    if (entry.name == *args.ensemble) r.ensemble = entry.value;
+  if (!r.ensemble) bad_input("--ensemble: \"{}\" is not known; there are vote and mean", *args.ensemble);
+  if (args.adapters.size() < 2) bad_input("--ensemble: give --adapter once for each member, at least twice");
+  for (const fs::path& folder : args.adapters) add({&folder, 1});
+}
+
+std::vector<Answer> run(Responder& r, std::span<const std::vector<int32_t>> prompts, const OnText& on_text,
+                        const Batching& batching) {
+  if (r.tokenizer)
+    return generate_text(*r.loaded.model, r.session.stream(), DType::f32, r.tokenizer, prompts, r.options,
+                         on_text, batching);
+  std::vector<Answer> answers;
+  for (Generated& g :
+       generate(*r.loaded.model, r.session.stream(), DType::f32, prompts, r.options, {}, batching))
+    answers.push_back({.text = {}, .ids = std::move(g.ids), .reason = g.reason});
+  return answers;
+}
+
+}  // namespace
+
+Responder::Responder(const ResponderArgs& args, bool text) : session(args.device, args.threads) {
+  std::error_code ignored;
+  if (!fs::exists(args.model, ignored))
+    bad_input("{}: no such model; give a Hugging Face folder or a .gguf file", args.model.string());
+  const fs::path adapter = args.adapters.empty() ? fs::path() : args.adapters.front();
+  const ModelLoadOptions load{.storage = storage(args), .device = session.device()};
+  const RecordedText trained = recorded(args, adapter);
+  open_text(*this, args, text, adapter, trained);
+  settle_options(*this, args, adapter, trained);
+  loaded = load_model(args.model, load, session.host());
+  load_adapters(*this, args);
+  for (const fs::path& given : args.adapters)
+    for (const fs::path& folder : adapter_folders(given))
+      if (changes_nothing(folder))
+        fmt::print(stderr, "warning: the adapter {} changes nothing: the answers are the base's own\n",
+                   folder.string());
+}
+
+std::vector<int32_t> Responder::prompt_ids(const Sample& sample) const {
+  if (prompt_template) return prompt_template->render_prompt(sample);
+  std::vector<int32_t> ids = tokenizer->encode(sample.instruction);
+  const auto prefix = tokenizer->prefix_ids();
+  if (ids.size() < prefix.size() || !std::equal(prefix.begin(), prefix.end(), ids.begin()))
+    ids.insert(ids.begin(), prefix.begin(), prefix.end());
+  return ids;
+}
+
+std::vector<Answer> Responder::answer(std::span<const std::vector<int32_t>> prompts, const OnText& on_text,
+                                      uint64_t first_row) {
+  Batching batching{.first_row = first_row, .ensemble = ensemble};
+  for (const auto& step : steps) batching.before.push_back(step->before());
+  return run(*this, prompts, on_text, batching);
+}
+
+std::vector<std::vector<Answer>> Responder::answer_alone(std::span<const std::vector<int32_t>> prompts,
+                                                         uint64_t first_row) {
+  Batching batching{.first_row = first_row};
+  std::vector<std::vector<int32_t>> all;
+  for (const auto& step : steps)
+    for (const auto& prompt : prompts) {
+      batching.before.push_back(step->before());
+      all.push_back(prompt);
+    }
+  std::vector<Answer> answers = run(*this, all, {}, batching);
+  std::vector<std::vector<Answer>> of_member(steps.size());
+  for (size_t i = 0; i < answers.size(); ++i) of_member[i / prompts.size()].push_back(std::move(answers[i]));
+  return of_member;
+}
+
+}  // namespace ft

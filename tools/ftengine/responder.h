@@ -1,0 +1,54 @@
+// What answers prompts: a model with its adapters, tokenizer, template and generation settings, opened as the
+// command line asks. One for every command that talks to a model.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "adapters/stack.h"
+#include "engine/generate/ensemble.h"
+#include "engine/generate/text.h"
+#include "engine/nn/adapter_step.h"
+#include "models/load.h"
+#include "tools/ftengine/session.h"
+
+namespace ft {
+
+struct ResponderArgs {
+  std::filesystem::path model;
+  std::vector<std::filesystem::path> adapters;
+  std::vector<double> scales;  // one for each of them, or none
+  std::optional<std::string> prompt_template, dtype, ensemble;
+  GenerationSection generation;
+  int threads = 0;
+  std::string device = "auto";
+};
+
+struct Responder {
+  Session session;
+  LoadedModel loaded;
+  std::vector<AdapterStack> adapters;               // one that acts, or the members of an ensemble
+  std::vector<std::unique_ptr<AdapterStep>> steps;  // what each puts before a prompt
+  std::optional<Combine> ensemble;
+  std::shared_ptr<const Tokenizer> tokenizer;       // null: the model has none, ids only
+  std::shared_ptr<const Template> prompt_template;  // null: prompts are taken as they are
+  GenerationOptions options;
+
+  /// `text`: prompts come as text, so a tokenizer and a template are needed. Throws ft::InputError; prints
+  /// notes and warnings to stderr.
+  Responder(const ResponderArgs& args, bool text);
+
+  std::vector<int32_t> prompt_ids(const Sample& sample) const;
+  /// Answers with text where there is a tokenizer, ids alone where there is none.
+  std::vector<Answer> answer(std::span<const std::vector<int32_t>> prompts, const OnText& on_text,
+                             uint64_t first_row);
+  /// What each member of an ensemble answers alone, [member][prompt]: all of them in one ragged batch.
+  std::vector<std::vector<Answer>> answer_alone(std::span<const std::vector<int32_t>> prompts,
+                                                uint64_t first_row);
+};
+
+}  // namespace ft
