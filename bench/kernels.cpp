@@ -1,4 +1,4 @@
-// The kernel microbenchmark: every row of bench/kernel_shapes.h on one device, one table.
+// The kernel microbenchmark: every row of tests/cuda/kernel_shapes.h on one device, one table.
 //   bench_kernels [--device cpu|cuda|cuda-sim] [--filter WORD] [--threads N] [--markdown] [--json FILE]
 // cpu and cuda: time of a call, GB/s and GFLOP/s of the work that the op cannot avoid. cuda-sim: counts, and
 // a prediction from them. Devices are those that the program was built with (FT_CUDA).
