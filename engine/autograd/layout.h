@@ -36,11 +36,6 @@ struct Layout {
     bounds.push_back(static_cast<int32_t>(bounds.back() + length));
     leading.push_back(virtual_rows);
   }
-  bool any_leading() const {
-    for (const int32_t rows : leading)
-      if (rows > 0) return true;
-    return false;
-  }
 };
 
 using LayoutPtr = std::shared_ptr<const Layout>;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/core/rng.h"
+#include "engine/generate/cache.h"
 #include "engine/ops/head.h"
 
 namespace ft {
@@ -41,28 +42,26 @@ Prompts probe_prompts(const Tokenizer* tokenizer, const ModelFacts& facts) {
 
 std::vector<float> probe_logits(Model& model, std::span<Adapter* const> adapters, Stream& stream,
                                 const Prompts& prompts) {
-  const AdapterStep step(model, adapters, stream, DType::f32, {});
+  const AdapterStep step(model, adapters, stream, DType::f32, {},
+                         shares_prompt(model, adapters, false, false));
   const int32_t start = step.before() ? static_cast<int32_t>(step.before()->rows()) : 0;
   auto layout = std::make_shared<Layout>();
-  auto ids = std::make_shared<std::vector<int32_t>>();
+  auto ids = std::make_shared<std::vector<int32_t>>(), own = std::make_shared<std::vector<int32_t>>();
   for (size_t i = 0; i < prompts.size(); ++i) {
-    layout->add_sample(static_cast<int64_t>(prompts[i].size()), static_cast<int32_t>(i), start);
+    layout->add_sample(static_cast<int64_t>(prompts[i].size()), static_cast<int32_t>(i), start,
+                       step.leading_rows());
+    for (size_t left = prompts[i].size(); left > 0; --left)
+      own->push_back(layout->bounds.back() - static_cast<int32_t>(left));
     ids->insert(ids->end(), prompts[i].begin(), prompts[i].end());
   }
   Tape tape(stream, DType::f32, layout, false);
-  Forward forward{.tape = tape, .before = step.before()};
-  const Var hidden = model.hidden(forward, ids);
-  const LinearWeights head = model.head().weights(forward);
-  std::vector<float> all;
-  for (int64_t begin = 0; begin < layout->tokens(); begin += kHeadChunk) {
-    const int64_t end = std::min(begin + kHeadChunk, layout->tokens());
-    const int32_t bounds[] = {0, static_cast<int32_t>(end - begin)};
-    const Tensor logits =
-        head_logits(tape, hidden.value().rows(begin, end), head, RowIndex{{tape.upload(bounds), 1}, {}, {}})
-            .to(Device());
-    const float* values = logits.data<float>();
-    all.insert(all.end(), values, values + logits.numel());
-  }
+  Forward forward{.tape = tape, .before = step.before(), .prompt = step.leading()};
+  const Tensor hidden = gather_rows(tape, model.hidden(forward, ids), own).value();
+  const auto vocab = static_cast<size_t>(model.facts().vocab);
+  std::vector<float> all(own->size() * vocab);
+  for_each_logits(model, forward, hidden, [&](int64_t row, std::span<const float> logits) {
+    std::copy(logits.begin(), logits.end(), all.begin() + row * static_cast<int64_t>(vocab));
+  });
   return all;
 }
 
