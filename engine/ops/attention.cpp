@@ -38,6 +38,10 @@ AttentionArgs<T> arguments(const Operands& t, const Segments& queries, IndexView
   a.causal = o.causal;
   a.window = o.window;
   a.alibi_slopes = o.alibi_slopes.defined() ? o.alibi_slopes.data<Wide<T>>() : nullptr;
+  if (o.relative_bias.defined()) {
+    a.relative_bias = o.relative_bias.data<Wide<T>>();
+    a.bias_span = o.relative_bias.dim(1) / 2;
+  }
   a.out = t.out.data<T>();
   a.ldo = t.out.dim(1);
   a.lse = t.lse.defined() ? t.lse.data<Wide<T>>() : nullptr;

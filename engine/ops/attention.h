@@ -1,8 +1,8 @@
 // Scaled dot-product attention over ragged samples, grouped queries, an optional per-layer prefix of keys and
-// values that every sample sees, causal or not, optional window and ALiBi.
+// values that every sample sees, causal or not, optional window, ALiBi and bias by distance.
 //
-//   s[i, j] = scale · q_i · k_j (+ slope_h · (j − i)),   p = softmax over the visible j,   o_i = Σ p[i, j]
-//   v_j
+//   s[i, j] = scale · q_i · k_j (+ slope_h · (j − i)) (+ bias[h, j − i]),   p = softmax over the visible j,
+//   o_i = Σ p[i, j] v_j
 //
 // Sample s has queries [q_bounds[s], q_bounds[s+1]) and keys [kv_begin[s], kv_end[s]) of the k/v buffers;
 // causal masks are aligned at the end (query i of n_q sees keys j ≤ n_kv − n_q + i), so the same op serves
@@ -39,7 +39,11 @@ struct AttentionArgs {
   bool causal = true;
   int64_t window = 0;  // > 0: query i sees only the last `window` keys up to its own position
   const Wide<T>* alibi_slopes = nullptr;  // [heads] or null; adds slope · (key position), as BLOOM does
-  T* out = nullptr;                       // [tokens, heads·D], row stride ldo
+  // [heads, 2 · bias_span + 1] or null: what is added for each distance key − query, which is clamped to
+  // ±bias_span first (T5's buckets, spelt out). Read only: its gradient is not formed here.
+  const Wide<T>* relative_bias = nullptr;
+  int64_t bias_span = 0;
+  T* out = nullptr;  // [tokens, heads·D], row stride ldo
   int64_t ldo = 0;
   Wide<T>* lse = nullptr;  // [tokens, heads]; may be null when no backward follows
 };
@@ -70,7 +74,8 @@ struct AttentionOptions {
   double scale = 1;
   bool causal = true;
   int64_t window = 0;
-  Tensor alibi_slopes;  // [heads] in the compute type, or undefined
+  Tensor alibi_slopes;   // [heads] in the compute type, or undefined
+  Tensor relative_bias;  // [heads, 2 · span + 1] in the compute type, or undefined
 };
 
 /// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused

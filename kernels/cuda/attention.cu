@@ -99,7 +99,7 @@ __global__ __launch_bounds__(kThreads, 2) void forward_kernel(const AttentionArg
 #pragma unroll
       for (int j = 0; j < C; ++j) {
         const int key = begin + tx + 16 * j;
-        x[i][j] = lane[i].sees(key) ? lane[i].score(x[i][j], a.scale, key) : -INFINITY;
+        x[i][j] = lane[i].sees(key) ? lane[i].score(a, x[i][j], key) : -INFINITY;
       }
       const float factor = online_softmax(x[i], maximum[i], sum[i]);
 #pragma unroll

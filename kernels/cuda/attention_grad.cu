@@ -49,9 +49,10 @@ __global__ __launch_bounds__(kThreads) void delta_kernel(const AttentionGradArgs
 }
 
 /// Scores and dp of a pair to p and ds.
-__device__ void probability_and_ds(const Lane& lane, int key, float scale, float lse, float delta,
-                                   float& score, float& dp) {
-  const float p = lane.sees(key) ? expf(lane.score(score, scale, key) - lse) : 0.0f;
+template <class T>
+__device__ void probability_and_ds(const AttentionArgs<T>& a, const Lane& lane, int key, float lse,
+                                   float delta, float& score, float& dp) {
+  const float p = lane.sees(key) ? expf(lane.score(a, score, key) - lse) : 0.0f;
   dp = lane.sees(key) ? p * (dp - delta) : 0.0f;
   score = p;
 }
@@ -98,7 +99,7 @@ __global__ __launch_bounds__(kThreads, 2) void keys_kernel(const AttentionGradAr
       }
 #pragma unroll
       for (int i = 0; i < R; ++i) {
-        probability_and_ds(lane, begin + ty * R + i, a.scale, lse, lane_delta, p[i][j], ds[i][j]);
+        probability_and_ds(a, lane, begin + ty * R + i, lse, lane_delta, p[i][j], ds[i][j]);
         tile.weights[0][ty * R + i][tx + 16 * j] = p[i][j];
         tile.weights[1][ty * R + i][tx + 16 * j] = ds[i][j];
       }
@@ -173,7 +174,7 @@ __global__ __launch_bounds__(kThreads, 2) void queries_kernel(const AttentionGra
     for (int i = 0; i < R; ++i)
 #pragma unroll
       for (int j = 0; j < C; ++j) {
-        probability_and_ds(lane[i], begin + tx + 16 * j, a.scale, lse[i], lane_delta[i], p[i][j], ds[i][j]);
+        probability_and_ds(a, lane[i], begin + tx + 16 * j, lse[i], lane_delta[i], p[i][j], ds[i][j]);
         tile.weights[0][ty * R + i][tx + 16 * j] = ds[i][j];
       }
     __syncwarp();

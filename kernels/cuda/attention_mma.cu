@@ -25,7 +25,9 @@ union MmaForwardStage {
 
 /// One half (rows g or g + 8) of a fragment's products to scores to base 2: of the keys from `key` on,
 /// masked.
-__device__ void bias_and_mask(float (&x)[kN][4], int half, const Lane& lane, int key) {
+template <class T>
+__device__ void bias_and_mask(const AttentionArgs<T>& a, float (&x)[kN][4], int half, const Lane& lane,
+                              int key) {
 #pragma unroll
   for (int n = 0; n < kN; ++n)
 #pragma unroll
@@ -33,6 +35,15 @@ __device__ void bias_and_mask(float (&x)[kN][4], int half, const Lane& lane, int
       const int at = key + n * 8 + i;
       float& score = x[n][half * 2 + i];
       score = lane.sees(at) ? fmaf(lane.slope * kLog2E, static_cast<float>(at) - lane.own, score) : -INFINITY;
+    }
+  if (!a.relative_bias) return;
+#pragma unroll
+  for (int n = 0; n < kN; ++n)
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int distance = key + n * 8 + i - static_cast<int>(lane.own);
+      float& score = x[n][half * 2 + i];
+      score = fmaf(relative_bias(a, lane.head, distance), kLog2E, score);
     }
 }
 
@@ -126,7 +137,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_forward_kernel(const Atten
             for (int i = 0; i < 4; ++i) f[i] = q[m][step][i];
           },
           stages[stage].keys.k, x);
-      const bool plain = !a.alibi_slopes && s.all_visible(warp_begin, warp_end, begin, begin + kKeys);
+      const bool plain = !has_bias(a) && s.all_visible(warp_begin, warp_end, begin, begin + kKeys);
 #pragma unroll
       for (int m = 0; m < M; ++m) {
 #pragma unroll
@@ -138,7 +149,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_forward_kernel(const Atten
           }
           // A lane's bounds are found again for each tile that needs them: few do, and registers are short.
           if (!plain)
-            bias_and_mask(x[m], half, Lane(a, s, kv_head, lane_begin + first_row + m * 16 + half * 8),
+            bias_and_mask(a, x[m], half, Lane(a, s, kv_head, lane_begin + first_row + m * 16 + half * 8),
                           begin + column);
           online_softmax<D>(x[m], half, maximum[m][half], sum[m][half], out[m]);
         }

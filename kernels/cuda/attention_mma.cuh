@@ -29,6 +29,23 @@ template <class T>
 void attention_grad_mma(CudaStream& stream, const AttentionGradArgs<T>& g, const float* delta,
                         float* prefix_sums);
 
+/// Adds the bias by distance, where there is one, to a fragment of products that are still to be scaled;
+/// pair(n, i) tells the lane (x) and the key (y) of x[n][i]. A loop of its own: other calls pay a branch.
+template <class T, int N, class Pair>
+__device__ void add_relative_bias(const AttentionArgs<T>& a, const Sample& s, int kv_head, float (&x)[N][4],
+                                  Pair pair) {
+  if (!a.relative_bias) return;
+  const float unit = 1 / a.scale;
+#pragma unroll
+  for (int n = 0; n < N; ++n)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int2 at = pair(n, i);
+      const float bias = relative_bias(a, kv_head * s.group + at.x % s.group, at.y - s.own(at.x / s.group));
+      x[n][i] = fmaf(bias, unit, x[n][i]);
+    }
+}
+
 /// Calls f.operator()<D>() with the smallest tile width D that holds head_dim.
 template <class F>
 void for_mma_head_dim(int64_t head_dim, F&& f) {

@@ -87,8 +87,10 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_keys_kernel(const Attentio
       multiply_resident<D>(
           [&](uint32_t(&f)[4], int, int step) { resident_fragment(f, tile.resident[1], warp_row, step); },
           tile.walked[stage][1], ds);
-      const bool plain =
-          !a.alibi_slopes && s.all_visible(lane_begin, walked_end, warp_begin, warp_begin + 16);
+      add_relative_bias(a, s, kv_head, p[0], [&](int n, int i) {
+        return int2{lane_begin + n * 8 + column + i % 2, begin + first_row + i / 2 * 8};
+      });
+      const bool plain = !has_bias(a) && s.all_visible(lane_begin, walked_end, warp_begin, warp_begin + 16);
       const Columns<kWalked>& c = tile.columns[stage];
 #pragma unroll
       for (int n = 0; n < N; ++n) {
@@ -205,7 +207,10 @@ __global__ __launch_bounds__(kMmaThreads, 2) void mma_queries_kernel(const Atten
       multiply_resident<D>(
           [&](uint32_t(&f)[4], int, int step) { resident_fragment(f, tile.resident[1], warp_row, step); },
           tile.walked[stage][1], ds);
-      const bool plain = !a.alibi_slopes && s.all_visible(warp_begin, warp_end, begin, begin + kWalked);
+      add_relative_bias(a, s, kv_head, p[0], [&](int n, int i) {
+        return int2{lane_begin + first_row + i / 2 * 8, begin + n * 8 + column + i % 2};
+      });
+      const bool plain = !has_bias(a) && s.all_visible(warp_begin, warp_end, begin, begin + kWalked);
 #pragma unroll
       for (int n = 0; n < N; ++n)
 #pragma unroll

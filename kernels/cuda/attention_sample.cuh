@@ -68,6 +68,20 @@ __host__ __device__ inline int pieces_of(const Sample& s) {
   return s.lanes() <= kPieceLanes && s.keys > 2 * kPieceKeys ? (s.keys + kPieceKeys - 1) / kPieceKeys : 1;
 }
 
+/// What is added to a score besides its product: for tiles that need nothing of the kind, see all_visible().
+template <class T>
+__device__ bool has_bias(const AttentionArgs<T>& a) {
+  return a.alibi_slopes || a.relative_bias;
+}
+/// The bias by distance, 0 without one.
+template <class T>
+__device__ float relative_bias(const AttentionArgs<T>& a, int head, int distance) {
+  if (!a.relative_bias) return 0;
+  const int span = static_cast<int>(a.bias_span);
+  return a
+      .relative_bias[static_cast<int64_t>(head) * (2 * span + 1) + span + min(max(distance, -span), span)];
+}
+
 /// What a lane's scores need. A lane past the end sees nothing.
 struct Lane {
   int token = 0, head = 0;
@@ -90,8 +104,11 @@ struct Lane {
   __device__ bool sees(int key) const { return key < prefix || (key >= first && key < last); }
   __device__ bool sees_any() const { return prefix > 0 || first < last; }
   /// The score of a product q·k.
-  __device__ float score(float product, float scale, int key) const {
-    return fmaf(slope, static_cast<float>(key) - own, product * scale);
+  template <class T>
+  __device__ float score(const AttentionArgs<T>& a, float product, int key) const {
+    const float distance = static_cast<float>(key) - own;
+    const float x = fmaf(slope, distance, product * a.scale);
+    return a.relative_bias ? x + relative_bias(a, head, static_cast<int>(distance)) : x;
   }
 };
 

@@ -105,6 +105,9 @@ INSTANTIATE_TEST_SUITE_P(
                     AttentionCase{"cache", {2, 1, 5}, {71, 130, 1}, 4, 1, 64, 2},
                     AttentionCase{"more_queries_than_keys", {40}, {9}, 2, 1, 16},
                     AttentionCase{"wide", {35}, {}, 2, 1, 128},
+                    AttentionCase{"relative", {70, 3}, {}, 6, 2, 32, 0, 0, false, false, false, 20},
+                    AttentionCase{
+                        "relative_prefix_alibi_window", {90, 4}, {}, 2, 1, 64, 5, 17, true, true, false, 9},
                     AttentionCase{"odd_width", {33}, {}, 1, 1, 80, 2},
                     AttentionCase{"widest", {18, 3}, {}, 1, 1, 256, 3}),
     [](const auto& info) { return info.param.name; });

@@ -41,7 +41,8 @@ struct DeviceAttention {
         dprefix_k(as_type<T>(x.dprefix_k)),
         dprefix_v(as_type<T>(x.dprefix_v)),
         lse(x.lse),
-        slopes(x.slopes) {}
+        slopes(x.slopes),
+        bias(x.bias) {}
 
   AttentionArgs<T> args() {
     const AttentionArgs<float> on_host = host.args();
@@ -67,6 +68,8 @@ struct DeviceAttention {
     a.causal = on_host.causal;
     a.window = on_host.window;
     a.alibi_slopes = on_host.alibi_slopes ? slopes.data() : nullptr;
+    a.relative_bias = on_host.relative_bias ? bias.data() : nullptr;
+    a.bias_span = on_host.bias_span;
     a.out = out.data();
     a.ldo = host.ldo;
     a.lse = lse.data();
@@ -97,7 +100,7 @@ struct DeviceAttention {
   AttentionData<float>& host;
   DeviceIndex q_bounds, kv_begin, kv_end;
   DeviceVector<T> q, k, v, prefix_k, prefix_v, dout, out, dq, dk, dv, dprefix_k, dprefix_v;
-  DeviceVector<float> lse, slopes;
+  DeviceVector<float> lse, slopes, bias;
 };
 
 /// Forward and backward on the device in T; the results replace the case's.

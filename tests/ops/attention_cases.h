@@ -2,6 +2,7 @@
 // AttentionData makes the operands of a case.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ struct AttentionCase {
   int64_t prefix = 0, window = 0;
   bool causal = true, alibi = false;
   bool fused = false;  // q, k, v are columns of one matrix
+  int64_t span = -1;   // of a bias by distance; below 0: none
 };
 
 inline const std::vector<AttentionCase>& attention_cases() {
@@ -48,6 +50,10 @@ inline const std::vector<AttentionCase>& attention_cases() {
       {"more_queries_than_keys", {9}, {4}, 2, 1, 8},
       {"all_at_once", {33, 1, 50, 2}, {40, 1, 50, 60}, 6, 2, 20, 7, 11, true, true},
       {"blocks", {130, 49, 97}, {}, 3, 1, 64},
+      {"relative", {19, 6}, {}, 4, 2, 12, 0, 0, false, false, false, 7},
+      {"relative_prefix_alibi_window", {30, 1, 9}, {}, 4, 2, 8, 3, 9, true, true, false, 4},
+      {"relative_cross", {5, 2}, {13, 50}, 2, 2, 12, 0, 0, false, false, false, 0},
+      {"blocks_relative", {101, 48}, {}, 4, 2, 64, 5, 0, false, false, false, 32},
       {"blocks_prefix_alibi", {101, 48}, {}, 2, 2, 128, 30, 0, true, true},
   };
   return cases;
@@ -93,6 +99,7 @@ struct AttentionData {
     for (int64_t h = 0; c.alibi && h < c.heads; ++h)
       slopes.push_back(
           static_cast<T>(std::exp2(-8.0 * static_cast<double>(h + 1) / static_cast<double>(c.heads))));
+    if (c.span >= 0) bias = random_vector<T>(c.heads * (2 * c.span + 1), "bias");
     clear();
   }
 
@@ -129,6 +136,8 @@ struct AttentionData {
     a.causal = shape.causal;
     a.window = shape.window;
     a.alibi_slopes = shape.alibi ? slopes.data() : nullptr;
+    a.relative_bias = shape.span >= 0 ? bias.data() : nullptr;
+    a.bias_span = std::max<int64_t>(shape.span, 0);
     a.out = out.data();
     a.ldo = ldo;
     a.lse = lse.data();
@@ -160,7 +169,7 @@ struct AttentionData {
   std::vector<int32_t> q_bounds, kv_begin, kv_end;
   int64_t tokens = 0, kv_rows = 0, ldq = 0, ldk = 0, ldv = 0, ld_prefix = 0, ldo = 0;
   size_t k_offset = 0, v_offset = 0;
-  std::vector<T> q, k, v, prefix_k, prefix_v, slopes, dout;
+  std::vector<T> q, k, v, prefix_k, prefix_v, slopes, bias, dout;
   std::vector<T> out, lse, dq, dk, dv, dprefix_k, dprefix_v;
 };
 

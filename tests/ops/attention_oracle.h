@@ -51,6 +51,10 @@ std::vector<T> row_scores(const AttentionArgs<T>& a, int64_t token, int64_t h, i
     for (int64_t d = 0; d < a.head_dim; ++d) x += q[d] * key.k[d];
     x *= a.scale;
     if (a.alibi_slopes) x += a.alibi_slopes[h] * static_cast<T>(key.position - own);
+    if (a.relative_bias) {
+      const int64_t at = std::clamp(key.position - own, -a.bias_span, a.bias_span) + a.bias_span;
+      x += a.relative_bias[h * (2 * a.bias_span + 1) + at];
+    }
     s.push_back(x);
   }
   return s;

@@ -50,8 +50,10 @@ struct LaneTile {
   // are seen by all lanes.
   int64_t prefix = 0, any_first = 0, any_last = 0, all_first = 0, all_last = 0;
   bool alibi = false;
+  int64_t span = -1;                                // ≥ 0: there is a bias by distance
   T first[kTileLanes<T>], last[kTileLanes<T>];      // what each lane sees
   T position[kTileLanes<T>], slope[kTileLanes<T>];  // ALiBi
+  const T* bias[kTileLanes<T>];                     // of distance 0
 
   void set(const AttentionArgs<T>& a, const AttentionSample& sample, int64_t kv_head, int64_t from,
            int64_t to) {
@@ -60,6 +62,7 @@ struct LaneTile {
     vectors = lanes > kTileLanes<T> / 2 ? 2 : 1;
     prefix = sample.prefix;
     alibi = a.alibi_slopes != nullptr;
+    span = a.relative_bias ? a.bias_span : -1;
     any_first = all_last = sample.keys;
     any_last = all_first = 0;
     for (int64_t l = 0; l < kTileLanes<T>; ++l) {
@@ -74,6 +77,7 @@ struct LaneTile {
       last[l] = static_cast<T>(e);
       position[l] = static_cast<T>(sample.own(i));
       slope[l] = alibi ? a.alibi_slopes[head] : T{0};
+      bias[l] = span >= 0 ? a.relative_bias + head * (2 * span + 1) + span : nullptr;
     }
   }
   bool sees_any(int64_t l) const { return prefix > 0 || first[l] < last[l]; }
@@ -100,14 +104,16 @@ HWY_INLINE void tile_product(int vectors, Start start, int64_t rows, int64_t dep
     small_product<1>(start, rows, depth, a, a_row, a_step, b, ldb, c, ldc, factor);
 }
 
-/// Adds ALiBi to the scores s [rows, lanes] of the keys from `key` on, and sets those a lane must not see to
-/// −∞.
+/// Adds ALiBi and the bias by distance to the scores s [rows, lanes] of the keys from `key` on, and sets
+/// those a lane must not see to −∞.
 template <class T>
 void bias_and_mask(const LaneTile<T>& tile, int64_t key, int64_t rows, T* s, int64_t ld) {
   const hn::ScalableTag<T> d;
   const auto hidden = hn::Set(d, -std::numeric_limits<T>::infinity());
   for (int64_t r = 0; r < rows; ++r, ++key, s += ld) {
     const bool masked = key >= tile.prefix && (key < tile.all_first || key >= tile.all_last);
+    for (int64_t l = 0; tile.span >= 0 && l < tile.lanes; ++l)
+      s[l] += tile.bias[l][std::clamp(key - static_cast<int64_t>(tile.position[l]), -tile.span, tile.span)];
     if (!masked && !tile.alibi) continue;
     const auto at = hn::Set(d, static_cast<T>(key));
     for (int64_t l = 0; l < tile.vectors * static_cast<int64_t>(hn::Lanes(d)); l += hn::Lanes(d)) {
