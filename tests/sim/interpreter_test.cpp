@@ -219,23 +219,30 @@ TEST_P(Interpreter, ComputesFunctions) {
 
 TEST_P(Interpreter, MultipliesOnTensorCores) {
   const int m = 32, n = 24, k = 48;
-  std::vector<uint16_t> a(m * k), b(n * k);
-  std::mt19937 engine(3);
-  for (auto& v : a) v = float_to_bf16(static_cast<float>(static_cast<int>(engine() % 17) - 8));
-  for (auto& v : b) v = float_to_bf16(static_cast<float>(static_cast<int>(engine() % 17) - 8));
-  DeviceArray<uint16_t> da(a), db(b);
-  for (const Rounding rounding : {Rounding::exact, Rounding::a100, Rounding::h100}) {
-    Settings s = GetParam().settings;
-    s.rounding = rounding;
-    set(s);
-    DeviceArray<float> dc(m * n);
-    mma(da.get(), db.get(), dc.get(), m, n, k);
-    const auto c = dc.host();
-    for (int i = 0; i < m; ++i) {
-      for (int j = 0; j < n; ++j) {
-        float want = 0;  // small integers: exact in every rounding
-        for (int l = 0; l < k; ++l) want += bf16_to_float(a[i * k + l]) * bf16_to_float(b[j * k + l]);
-        ASSERT_EQ(c[i * n + j], want) << i << " " << j;
+  for (const bool half : {false, true}) {
+    const auto store = half ? float_to_half : float_to_bf16;
+    const auto load = half ? half_to_float : bf16_to_float;
+    std::vector<uint16_t> a(m * k), b(n * k);
+    std::mt19937 engine(3);
+    const auto draw = [&](int most) {
+      return static_cast<float>(static_cast<int>(engine() % (2 * most + 1)) - most);
+    };
+    for (auto& v : a) v = store(half ? draw(1024) / 1024 : draw(8));  // bf16 would round the former
+    for (auto& v : b) v = store(draw(8));
+    DeviceArray<uint16_t> da(a), db(b);
+    for (const Rounding rounding : {Rounding::exact, Rounding::a100, Rounding::h100}) {
+      Settings s = GetParam().settings;
+      s.rounding = rounding;
+      set(s);
+      DeviceArray<float> dc(m * n);
+      mma(da.get(), db.get(), dc.get(), m, n, k, half);
+      const auto c = dc.host();
+      for (int i = 0; i < m; ++i) {
+        for (int j = 0; j < n; ++j) {
+          float want = 0;  // so few bits that every rounding is exact
+          for (int l = 0; l < k; ++l) want += load(a[i * k + l]) * load(b[j * k + l]);
+          ASSERT_EQ(c[i * n + j], want) << half << " " << i << " " << j;
+        }
       }
     }
   }

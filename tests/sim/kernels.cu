@@ -6,6 +6,8 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include <type_traits>
+
 namespace ft::sim::test {
 namespace {
 
@@ -145,8 +147,14 @@ __global__ void math_kernel(const float* x, float* out, int n) {
 
 // C[M,N] = A[M,K] B[N,K]^T; one warp computes 16 x 8, K in steps of 16 staged by cp.async. M % 16 = N % 8 = K
 // % 16 = 0.
-__global__ void mma_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, float* c, int n, int k) {
-  __shared__ __align__(16) __nv_bfloat16 tile_a[16][24], tile_b[8][24];
+#define FT_MMA(type)                                                        \
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type       \
+               ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
+               : "+f"(acc[0]), "+f"(acc[1]), "+f"(acc[2]), "+f"(acc[3])     \
+               : "r"(fa[0]), "r"(fa[1]), "r"(fa[2]), "r"(fa[3]), "r"(fb[0]), "r"(fb[1]))
+template <class T>
+__global__ void mma_kernel(const T* a, const T* b, float* c, int n, int k) {
+  __shared__ __align__(16) T tile_a[16][24], tile_b[8][24];
   const int lane = threadIdx.x;
   const int row0 = blockIdx.y * 16, col0 = blockIdx.x * 8;
   float acc[4] = {0, 0, 0, 0};
@@ -171,11 +179,10 @@ __global__ void mma_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, float
     asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
                  : "=r"(fb[0]), "=r"(fb[1])
                  : "r"(from_b));
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-        "{%0,%1,%2,%3};"
-        : "+f"(acc[0]), "+f"(acc[1]), "+f"(acc[2]), "+f"(acc[3])
-        : "r"(fa[0]), "r"(fa[1]), "r"(fa[2]), "r"(fa[3]), "r"(fb[0]), "r"(fb[1]));
+    if constexpr (std::is_same_v<T, __half>)
+      FT_MMA("f16");
+    else
+      FT_MMA("bf16");
     __syncwarp();
   }
   for (int i = 0; i < 4; ++i) c[(row0 + lane / 4 + i / 2 * 8) * n + col0 + lane % 4 * 2 + i % 2] = acc[i];
@@ -240,9 +247,13 @@ void halves(const float* x, float* out, int n) {
 void math(const float* x, float* out, int n) {
   math_kernel<<<(n + 31) / 32, 32>>>(x, out, n);
 }
-void mma(const uint16_t* a, const uint16_t* b, float* c, int m, int n, int k) {
-  mma_kernel<<<dim3(n / 8, m / 16), 32>>>(reinterpret_cast<const __nv_bfloat16*>(a),
-                                          reinterpret_cast<const __nv_bfloat16*>(b), c, n, k);
+template <class T>
+void mma_of(const uint16_t* a, const uint16_t* b, float* c, int m, int n, int k) {
+  mma_kernel<<<dim3(n / 8, m / 16), 32>>>(reinterpret_cast<const T*>(a), reinterpret_cast<const T*>(b), c, n,
+                                          k);
+}
+void mma(const uint16_t* a, const uint16_t* b, float* c, int m, int n, int k, bool half) {
+  (half ? mma_of<__half> : mma_of<__nv_bfloat16>)(a, b, c, m, n, k);
 }
 void votes(const int* x, int* out) {
   vote_kernel<<<1, 32>>>(x, out);

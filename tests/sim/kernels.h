@@ -12,10 +12,11 @@ void dynamic_shared(const int* x, int* out, int n);                     // rever
 void constant(const float* host_table, float* out, int* host_counter);  // out[64]
 void divergence(int* out, int n);
 void atomics(const int* keys, int* histogram, float* sum, unsigned long long* most, int n);
-void halves(const float* x, float* out, int n);                                 // out[n, 4]
-void math(const float* x, float* out, int n);                                   // out[n, 8]
-void mma(const uint16_t* a, const uint16_t* b, float* c, int m, int n, int k);  // bf16, b is [N, K]
-void votes(const int* x, int* out);                                             // x[32], out[32, 5]
+void halves(const float* x, float* out, int n);  // out[n, 4]
+void math(const float* x, float* out, int n);    // out[n, 8]
+void mma(const uint16_t* a, const uint16_t* b, float* c, int m, int n, int k,
+         bool half = false);         // of f16 or bf16, b is [N, K]
+void votes(const int* x, int* out);  // x[32], out[32, 5]
 struct Weights {
   double unused;
   float scale[4];
