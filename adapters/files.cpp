@@ -186,6 +186,7 @@ namespace {
 
 constexpr std::string_view kA = ".lora_A", kB = ".lora_B", kE = ".lora_E", kFactors = ".ia3_l",
                            kVeraB = ".vera_lambda_b";
+constexpr std::string_view kProducts[] = {".hada_", ".lokr_"};
 // What acts through another tensor alone, which is judged.
 constexpr std::string_view kInner[] = {kA, kE, ".vera_lambda_d", ".vera_A", ".vera_B"};
 
@@ -213,6 +214,14 @@ void refuse_dead_pairs(const std::filesystem::path& folder) {
           short_path(folder), b.name);
 }
 
+// A module's change is a product of all of its factors.
+bool is_zero_product(const SafetensorsFile& file, const TensorInfo& t, size_t factor) {
+  const std::string_view module = std::string_view(t.name).substr(0, factor);
+  return std::any_of(file.tensors().begin(), file.tensors().end(), [&](const TensorInfo& other) {
+    return other.name.starts_with(module) && all_equal(file, other, 0);
+  });
+}
+
 }  // namespace
 
 bool changes_nothing(const std::filesystem::path& folder) {
@@ -220,6 +229,9 @@ bool changes_nothing(const std::filesystem::path& folder) {
   return std::all_of(file.tensors().begin(), file.tensors().end(), [&](const TensorInfo& t) {
     for (const std::string_view inner : kInner)
       if (t.name.find(inner) != std::string::npos) return true;
+    for (const std::string_view factor : kProducts)
+      if (const size_t at = t.name.find(factor); at != std::string::npos)
+        return is_zero_product(file, t, at + factor.size());
     if (t.name.ends_with(kFactors)) return all_equal(file, t, 1);
     if (t.name.ends_with(kVeraB)) return all_equal(file, t, 0);
     if (t.name.find(kB) == std::string::npos)

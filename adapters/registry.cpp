@@ -14,6 +14,12 @@ const std::vector<AdapterKind>& adapter_kinds() {
        1e-4, make_lora},
       {"ADALORA", "low-rank changes whose ranks training shares out (Zhang et al. 2023)", 2e-3, make_adalora},
       {"VERA", "learned factors on shared random projections (Kopiczko et al. 2024)", 4e-3, make_vera},
+      {"LOHA", "element-wise products of two low-rank changes (Hyeon-Woo et al. 2022)", 5e-3, make_loha},
+      {"LOKR",
+       "Kronecker products of small matrices (Yeh et al. 2024); decompose_factor, decompose_both; "
+       "init_weights "
+       "true, false, lycoris",
+       1e-2, make_lokr},
       {"IA3", "learned factors on outputs and feed-forward inputs (Liu et al. 2022)", 3e-3, make_ia3},
       {"BITFIT", "the biases alone (Ben Zaken et al. 2022)", 1e-3, make_bitfit},
       {"LN_TUNING", "the norm layers alone (Zhao et al. 2023)", 1e-3, make_ln_tuning},

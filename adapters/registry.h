@@ -29,6 +29,8 @@ ConfigNode read_adapter_config(const std::filesystem::path& folder);
 std::unique_ptr<Adapter> make_lora(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_adalora(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_vera(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_loha(const ConfigNode& config, const std::string& section, bool saved);
+std::unique_ptr<Adapter> make_lokr(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_ia3(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_bitfit(const ConfigNode& config, const std::string& section, bool saved);
 std::unique_ptr<Adapter> make_ln_tuning(const ConfigNode& config, const std::string& section, bool saved);

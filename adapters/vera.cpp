@@ -113,7 +113,13 @@ class Vera : public Adapter, public LinearAdapter {
     j["d_initial"] = config_.d_initial;
     j["init_weights"] = config_.init;
     j["bias"] = "none";
-    write_linear_choice(config_.choice, j);
+    LinearChoice choice = config_.choice;
+    if (!choice.exclude_modules.empty() && !sites_.empty()) {  // PEFT's VeRA lacks the field
+      choice.target_modules = {};
+      for (const Site& s : sites_) choice.target_modules.names.push_back(s.linear->name);
+    }
+    write_linear_choice(choice, j);
+    j.erase("exclude_modules");
     return j;
   }
 

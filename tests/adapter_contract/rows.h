@@ -33,6 +33,12 @@ inline const std::vector<Row>& rows() {
        "{peft_type: ADALORA, init_r: 3, target_r: 2, tinit: 0, tfinal: 0, deltaT: 1, modules_to_save: "
        "[norm]}"},
       {"vera", "gpt2_c_attn", "{peft_type: VERA, r: 8, modules_to_save: [ln_f]}"},
+      {"loha", "llama_gqa_rslora", "{peft_type: LOHA, r: 3, alpha: 6, target_modules: all-linear}"},
+      {"loha_conv1d", "gpt2_c_attn", "{peft_type: LOHA, r: 2, modules_to_save: [ln_f]}"},
+      {"lokr", "llama_gqa_rslora", "{peft_type: LOKR, r: 2, target_modules: all-linear}"},
+      {"lokr_both", "gpt2_c_attn",
+       "{peft_type: LOKR, r: 1, decompose_both: true, decompose_factor: 3, init_weights: lycoris, "
+       "modules_to_save: [ln_f]}"},
       {"ia3", "qwen3_lora", "{peft_type: IA3}"},
       {"ia3_bloom", "bloom_lora", "{peft_type: IA3}"},
       {"bitfit", "gpt2_c_attn", "{peft_type: BITFIT}"},

@@ -117,6 +117,24 @@ TEST(Inspect, AnAdapterThatChangesNothing) {
   EXPECT_NE(merged.err.find("warning: the adapter changes nothing"), std::string::npos) << merged.err;
 }
 
+TEST(Inspect, AProductOfFactorsThatChangesNothing) {
+  for (const std::string type : {"LOHA", "LOKR"}) {
+    const TemporaryFolder folder;
+    copy_fixture("qwen3_lora", folder.path());
+    edit(folder / "exp.yaml", "init_from: adapter_init", "peft_type: " + type);
+    for (const char* rate : {"0", "0.01"}) {
+      const Outcome o = ftengine({"run", "exp.yaml", "--set", "training.max_steps=1", "--set",
+                                  std::string("training.learning_rate=") + rate, "--overwrite"},
+                                 folder.path());
+      expect_success(o);
+      EXPECT_EQ(o.err.find("warning: the adapter changes nothing") != std::string::npos,
+                *rate == '0' && !rate[1])
+          << type << " " << rate << "\n"
+          << o.err;
+    }
+  }
+}
+
 TEST(Inspect, SafetensorsFileAndWhatIsUnknown) {
   const json j = inspect(fixture("llama_gqa_rslora") / "expected.safetensors");
   EXPECT_EQ(j["kind"], "safetensors");

@@ -39,7 +39,7 @@ TEST_P(LoraFamilyConfig, Runs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, LoraFamilyConfig,
-                         testing::Values("dora", "lora-plus", "pissa", "adalora", "vera"));
+                         testing::Values("dora", "lora-plus", "pissa", "adalora", "vera", "loha", "lokr"));
 
 // W stays, so what is saved is the difference from the start, and resolved.yaml the start.
 TEST(Pissa, IsSavedAsALoraOfTwiceTheRankAndRepeatsItself) {
@@ -98,6 +98,25 @@ TEST(AdaLora, TakesRanksAwayAndMergesWhatIsLeft) {
   EXPECT_NE(merged.out.find("64 of 64 equal"), std::string::npos) << merged.out;
 }
 
+// PEFT's VeRA has no exclude_modules: what is left is named.
+TEST(Vera, NamesWhatExcludeModulesLeaves) {
+  const TemporaryFolder folder;
+  expect_success(
+      run(folder, "qwen3_lora",
+          "peft_type: VERA, r: 4, target_modules: [q_proj], exclude_modules: [layers.0.self_attn.q_proj]"));
+  const json config = saved_config(folder / "out");
+  EXPECT_FALSE(config.contains("exclude_modules"));
+  EXPECT_EQ(config["target_modules"], json({"model.layers.1.self_attn.q_proj"}));
+}
+
+// Hugging Face stores GPT-2's layers as Conv1D, which PEFT's LoHa and LoKr lack.
+TEST(Lycoris, SaysWherePeftCannotReadWhatIsSaved) {
+  const TemporaryFolder folder;
+  const Outcome out = run(folder, "gpt2_c_attn", "peft_type: LOKR, r: 2");
+  expect_success(out);
+  EXPECT_NE((out.out + out.err).find("PEFT has no LOKR"), std::string::npos) << out.err;
+}
+
 // B = 0 is how LoRA starts; with A = 0 as well nothing would ever move.
 TEST(InitFrom, IsRefusedWhereBothFactorsAreZero) {
   const TemporaryFolder folder;
@@ -150,6 +169,14 @@ INSTANTIATE_TEST_SUITE_P(
                 {}},
         Refusal{"qwen3_lora", "peft_type: ADALORA, r: 8", {"init_r"}, {}},
         Refusal{"qwen3_lora", "peft_type: ADALORA, init_r: 2, target_r: 3", {"target_r"}, {}},
+        Refusal{"qwen3_lora", "peft_type: LOHA, r: 65", {"adapter.r", "64"}, {}},
+        Refusal{"qwen3_lora", "peft_type: LOHA, rank_dropout: 0.1", {"rank_dropout", "leave it at 0"}, {}},
+        Refusal{
+            "qwen3_lora", "peft_type: LOKR, module_dropout: 0.1", {"module_dropout", "leave it at 0"}, {}},
+        Refusal{"qwen3_lora", "peft_type: LOKR, use_effective_conv2d: true", {"use_effective_conv2d"}, {}},
+        Refusal{"qwen3_lora", "peft_type: LOKR, decompose_factor: 0", {"decompose_factor", "-1"}, {}},
+        Refusal{"qwen3_lora", "peft_type: LOKR, init_weights: pissa", {"init_weights", "lycoris"}, {}},
+        Refusal{"qwen3_lora", "peft_type: LOHA, target_modules: [lm_head]", {"lm_head", "LORA"}, {}},
         Refusal{"qwen3_lora",
                 "peft_type: IA3",
                 {"loraplus_lr_ratio", "LORA"},

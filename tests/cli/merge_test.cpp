@@ -65,7 +65,8 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Merge,
 
 INSTANTIATE_TEST_SUITE_P(LoraFamily, Merge,
                          testing::Values("gpt2_dora", "qwen2_dora_bias", "llama_dora_loraplus",
-                                         "gpt2_c_attn_parts", "gpt2_vera"));
+                                         "gpt2_c_attn_parts", "gpt2_vera", "llama_loha", "bloom_loha",
+                                         "llama_lokr", "qwen2_lokr_both", "bloom_lokr_factor"));
 
 INSTANTIATE_TEST_SUITE_P(FactorsBiasesNorms, Merge,
                          testing::Values("gpt2_ia3", "llama_ia3_feedforward", "qwen3_ia3_odd", "gpt2_bitfit",

@@ -12,6 +12,7 @@
 #include "engine/ops/norm.h"
 #include "engine/ops/optimizer.h"
 #include "engine/ops/optimizer_step.h"
+#include "engine/ops/pieces.h"
 #include "engine/ops/rope.h"
 #include "engine/ops/row_scale.h"
 #include "engine/ops/rows.h"
@@ -183,6 +184,10 @@ struct RowLaunches {
     a.from = o.sequence(c.tokens, 2);
     return {each(c, 2, 0), [a](S& s) { copy_rows(s, a); }};
   }
+  static Launch<S> swap(const KernelShape& c, Operands& o) {
+    const SwapAxesArgs<T> a{c.tokens, 32, c.cols / 32, input(c, o), result(c, o)};
+    return {each(c, 2, 0), [a](S& s) { swap_axes(s, a); }};
+  }
   static Launch<S> loss(const KernelShape& c, Operands& o) {
     CrossEntropyArgs<T> a;
     a.rows = c.tokens;
@@ -349,6 +354,7 @@ Makers<S> row_makers() {
                       {"embedding", L::look_up},
                       {"embedding_grad", L::scatter},
                       {"copy_rows", L::gather},
+                      {"swap_axes", L::swap},
                       {"lstm_cell", LstmLaunches<S, T>::cell},
                       {"lstm_cell_grad", LstmLaunches<S, T>::cell_grad},
                       {"cross_entropy", L::loss}};

@@ -50,6 +50,7 @@ inline constexpr KernelShape kernel_shapes[] = {
     {.op = "lstm_cell", .tokens = 1, .cols = 1024},
     {.op = "lstm_cell_grad", .tokens = 1, .cols = 1024},
     {.op = "copy_rows", .tokens = 128, .cols = 1024},
+    {.op = "swap_axes", .tokens = 128, .cols = 1024},
     {.op = "low_rank_down", .tokens = 128, .cols = 1024, .rank = 8},
     {.op = "low_rank_down", .variant = "one token", .tokens = 1, .cols = 1024, .rank = 8},
     {.op = "low_rank_up", .tokens = 128, .cols = 1024, .rank = 8},

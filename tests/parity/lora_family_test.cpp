@@ -37,7 +37,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "peft_type: LORA, init_lora_weights: olora, r: 4",
                     "peft_type: LORA, init_lora_weights: orthogonal, r: 4",
                     "peft_type: LORA, use_dora: true, init_lora_weights: orthogonal, r: 4, bias: all",
-                    "peft_type: ADALORA", "peft_type: VERA, r: 16"));
+                    "peft_type: ADALORA", "peft_type: VERA, r: 16", "peft_type: LOHA, r: 3",
+                    "peft_type: LOKR, r: 2", "peft_type: LOKR, init_weights: lycoris, decompose_both: true"));
 
 // y = W x + b + (m / n − 1) W d + (m / n) s B A d with d = dropout(x): PEFT drops from the input of W too,
 // where something differs from W x. And the gradients of x, m and b by central differences, the norms held.
