@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/test.sh [ARGUMENTS OF ctest ...]
-# Builds and runs everything that CI runs: the unit tests under AddressSanitizer and UndefinedBehaviourSanitizer
-# (build-asan/); the programs for the CPU (build/) and for GPUs (build-cuda/, which is built and linked, not run); then all
+# Builds and runs everything that CI runs: the program for the CPU and its unit tests under AddressSanitizer and
+# UndefinedBehaviourSanitizer (build-asan/); the program for GPUs (build-cuda/, which is built and linked, not run); then all
 # tests, of the CPU and of the CUDA kernels executed by cuda-sim (build-cuda-sim/), with the checks of layers and format.
 # That summary is the last thing printed. Exits non-zero when anything fails. Further arguments go to both ctest calls, as
 # in tools/test.sh -R Lora. Tests labelled `lint` (they build nothing) and `slow` are left out under the sanitizers.
@@ -13,18 +13,15 @@ esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/setup.sh --tests --cuda
-export CMAKE_CXX_COMPILER_LAUNCHER=ccache # the three release builds share most of their objects
+export CMAKE_CXX_COMPILER_LAUNCHER=ccache # the two builds with CUDA share most of their objects
 
 # The sanitizers first: a memory error explains the failures that would follow it.
 cmake --preset asan -DFT_TESTS=ON
 cmake --build --preset asan
 ctest --test-dir build-asan -j2 --output-on-failure --no-tests=error -LE '^(lint|slow)$' "$@"
 
-for preset in release cuda; do
-  cmake --preset $preset -DFT_TESTS=OFF
-  cmake --build --preset $preset
-done
-build/ftengine --version
+cmake --preset cuda -DFT_TESTS=OFF
+cmake --build --preset cuda
 build-cuda/ftengine --version
 
 cmake --preset cuda-sim -DFT_TESTS=ON -DFT_BENCH=ON
