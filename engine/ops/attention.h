@@ -74,8 +74,8 @@ struct AttentionOptions {
   double scale = 1;
   bool causal = true;
   int64_t window = 0;
-  Tensor alibi_slopes;   // [heads] in the compute type, or undefined
-  Tensor relative_bias;  // [heads, 2 · span + 1] in the compute type, or undefined
+  Tensor alibi_slopes;        // [heads] in the compute type, or undefined
+  Tensor relative_bias = {};  // [heads, 2 · span + 1] in the compute type, or undefined
 };
 
 /// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused
