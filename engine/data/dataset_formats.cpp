@@ -6,6 +6,7 @@
 #include "engine/core/rng.h"
 #include "engine/data/dataset_record.h"
 #include "engine/data/dataset_text.h"
+#include "engine/data/template_speakers.h"
 #include "engine/io/printable.h"
 
 namespace ft {
@@ -35,6 +36,7 @@ NewRow labelled(Rendered&& r, TrainOn train_on) {
       row.labels[i] = row.ids[i];
   }
   row.role = std::move(r.role);
+  row.speaker = std::move(r.speaker);
   row.text = std::move(r.text);
   return row;
 }
@@ -44,6 +46,7 @@ std::vector<Rendered> render_chat(const Template& t, Conversation c, const Datas
   while (!c.empty() && c.back().role != "assistant") c.pop_back();
   if (c.size() < 2) bad_input("no assistant's message behind another one, so nothing of the row is learnt");
   std::vector<Rendered> rows = t.render(c);
+  if (o.speakers) tell_speakers(t, c, rows);
   // Only the last row has the whole conversation, and the last answer.
   if (o.train_on != TrainOn::completion && rows.size() > 1) rows.erase(rows.begin(), rows.end() - 1);
   return rows;
@@ -66,10 +69,12 @@ std::vector<NewRow> rendered(const Record& in, std::string_view text, const Data
                             : Sample{};
   const Conversation talk = set.format == DataFormat::chat ? read_conversation(in, text) : Conversation();
   try {
-    if (set.format == DataFormat::chat)
+    if (set.format == DataFormat::chat) {
       all = render_chat(t, talk, o);
-    else
+    } else {
       all.push_back(t.render(sample));
+      if (o.speakers) tell_speakers(t, sample, all.back());
+    }
   } catch (const InputError& e) {
     bad_input("{}: {}", in.where(), e.what());
   }
@@ -111,6 +116,7 @@ bool cut_to_length(NewRow& row, const DatasetOptions& o, DataReport& report) {
       cut(row.ids, start);
       cut(row.labels, start);
       cut(row.role, start);
+      cut(row.speaker, start);
       row.text.clear();
   }
   ++report.cut;
