@@ -53,6 +53,7 @@ Value repeated(Run& run, const Value& what, int64_t times) {
     if (n > kMaxMade / text->size()) run.charge(kMaxMade + 1);
     run.charge(n * text->size());
     std::string out;
+    out.reserve(n * text->size());
     for (size_t i = 0; i < n; ++i) out += *text;
     return Value(std::move(out));
   }
@@ -61,6 +62,7 @@ Value repeated(Run& run, const Value& what, int64_t times) {
   if (n > kMaxMade / sizeof(Value) / items.size()) run.charge(kMaxMade + 1);
   run.charge(n * items.size() * sizeof(Value));
   Values out;
+  out.reserve(n * items.size());
   for (size_t i = 0; i < n; ++i) out.insert(out.end(), items.begin(), items.end());
   return Value::list(std::move(out), what.is_tuple());
 }

@@ -22,7 +22,7 @@
 namespace ft::jinja {
 
 constexpr int64_t kMaxSteps = 20'000'000;
-constexpr size_t kMaxMade = size_t{256} << 20;
+constexpr size_t kMaxMade = size_t{96} << 20;
 constexpr int kMaxDepth = 800;
 constexpr int64_t kMaxRange = 100'000;
 constexpr int kMaxValueDepth = 200;
