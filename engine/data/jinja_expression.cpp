@@ -69,7 +69,17 @@ Value repeated(Run& run, const Value& what, int64_t times) {
 
 }  // namespace
 
+// What is done with a long value takes time by its length, so having it in hand is what counts as work.
 Value Evaluator::eval(const Expr& e) {
+  Value v = eval_node(e);
+  if (v.text())
+    run_.step(static_cast<int64_t>(v.text()->size() / 256));
+  else if (v.items())
+    run_.step(static_cast<int64_t>(v.items()->size() / 64));
+  return v;
+}
+
+Value Evaluator::eval_node(const Expr& e) {
   const Level level(run_);
   run_.step();
   run_.line = e.line;
