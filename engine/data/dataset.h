@@ -78,6 +78,7 @@ struct DatasetOptions {
   uint64_t seed = 0;                     // draws among several templates
   std::filesystem::path cache_dir = {};  // empty: rows are kept in memory
   uint64_t cache_from_bytes = 0;         // files that are smaller are kept in memory
+  bool speakers = false;                 // rows read one by one tell who wrote each token
 };
 
 /// Throws ft::InputError "FILE:LINE: …" for a bad row, and for a file without a usable row.

@@ -4,63 +4,15 @@
 
 #include "engine/core/check.h"
 #include "engine/core/rng.h"
+#include "engine/data/dataset_record.h"
 #include "engine/data/dataset_text.h"
+#include "engine/data/template_speakers.h"
 #include "engine/io/printable.h"
 
 namespace ft {
 namespace {
 
 constexpr size_t kLinesNamed = 5;
-constexpr int64_t kMaxRowTokens = int64_t{1} << 24;
-constexpr size_t kMaxMessages = 4096, kMaxMembers = 256;
-
-/// "FILE:LINE: …" errors of one record, whose fields the file may call otherwise.
-class Record {
- public:
-  Record(const Json& json, const DataSet& set, std::string where)
-      : json_(json), set_(set), where_(std::move(where)) {
-    if (!json.is_object()) bad_input("{}: expected a JSON object, got {}", where_, json.type_name());
-  }
-  const Json* find(std::string_view key) const {
-    for (const auto& [ours, theirs] : set_.columns)
-      if (ours == key) key = theirs;
-    const auto it = json_.find(key);
-    return it == json_.end() || it->is_null() ? nullptr : &*it;
-  }
-  std::string text(const char* key, bool required) const {
-    const Json* value = find(key);
-    if (!value && required)
-      bad_input("{}: the row has no \"{}\"; see data.format (ftengine list) and columns", where_, key);
-    if (!value) return {};
-    if (!value->is_string())
-      bad_input("{}: \"{}\" is a {}; expected a text", where_, key, value->type_name());
-    return value->get<std::string>();
-  }
-  std::vector<int32_t> ids(const char* key, int64_t low, int64_t high) const {
-    const Json* list = find(key);
-    if (!list || !list->is_array()) bad_input("{}: expected a list of ids in \"{}\"", where_, key);
-    if (static_cast<int64_t>(list->size()) > kMaxRowTokens)
-      bad_input("{}: \"{}\" has {} ids; no row may be that long", where_, key, list->size());
-    std::vector<int32_t> out;
-    out.reserve(list->size());
-    for (const Json& v : *list) {
-      if (!v.is_number_integer()) bad_input("{}: \"{}\" holds {}; expected ids", where_, key, v.type_name());
-      const auto id =
-          v.is_number_unsigned() && v.get<uint64_t>() > INT32_MAX ? int64_t{INT32_MAX} : v.get<int64_t>();
-      if (id != kNoTarget && (id < low || id >= high))
-        bad_input("{}: \"{}\" holds {}; ids of this model are 0 to {}", where_, key, v.dump(), high - 1);
-      out.push_back(static_cast<int32_t>(id));
-    }
-    return out;
-  }
-  bool has(const char* key) const { return find(key) != nullptr; }
-  const std::string& where() const { return where_; }
-
- private:
-  const Json& json_;
-  const DataSet& set_;
-  std::string where_;
-};
 
 NewRow tokenized(const Record& in, int64_t vocab) {
   NewRow row;
@@ -74,56 +26,6 @@ NewRow tokenized(const Record& in, int64_t vocab) {
   return row;
 }
 
-/// ShareGPT's names of those who speak.
-std::string role_of(const std::string& from) {
-  for (const char* name : {"human", "user"})
-    if (from == name) return "user";
-  for (const char* name : {"gpt", "assistant", "chatgpt", "bing", "bard"})
-    if (from == name) return "assistant";
-  for (const char* name : {"tool", "function", "observation"})
-    if (from == name) return "tool";
-  return from;
-}
-
-/// messages[].role/content, or ShareGPT's conversations[].from/value. `text` is the record as it is written:
-/// members of a message keep their order, which templates may show.
-Conversation conversation(const Record& in, std::string_view text) {
-  const bool sharegpt = !in.has("messages") && in.has("conversations");
-  const char* list_key = sharegpt ? "conversations" : "messages";
-  const char *role_key = sharegpt ? "from" : "role", *content_key = sharegpt ? "value" : "content";
-  const Json* list = in.find(list_key);
-  if (!list) bad_input("{}: the row has no \"messages\" and no \"conversations\"", in.where());
-  if (!list->is_array() || list->size() > kMaxMessages)
-    bad_input("{}: \"{}\" should be a list of at most {} messages", in.where(), list_key, kMaxMessages);
-  Conversation c;
-  if (const std::string system = in.text("system", false); !system.empty()) c.push_back({"system", system});
-  for (const Json& m : *list) {
-    const auto member = [&](const char* key) {
-      if (!m.is_object() || !m.contains(key) || !m.at(key).is_string())
-        bad_input("{}: a message needs a text \"{}\"; it is {}", in.where(), key, printable(m.dump(), 60));
-      return m.at(key).get<std::string>();
-    };
-    const bool calls = !sharegpt && m.is_object() && m.contains("tool_calls") &&
-                       (!m.contains(content_key) || m.at(content_key).is_null());
-    const std::string role = member(role_key);
-    c.push_back({sharegpt ? role_of(role) : role, calls ? "" : member(content_key)});
-    if (m.size() > kMaxMembers) bad_input("{}: a message of {} members", in.where(), m.size());
-    if (!sharegpt && m.size() > 2) c.back().more = {{"", nullptr}};  // filled below
-  }
-  if (std::none_of(c.begin(), c.end(), [](const Message& m) { return !m.more.empty(); }) || text.empty())
-    return c;
-  // The strict parser has read the row; this one keeps the order of members.
-  const auto ordered = nlohmann::ordered_json::parse(text);
-  const size_t first = c.size() - list->size();
-  for (size_t i = first; i < c.size(); ++i) {
-    nlohmann::ordered_json more = nlohmann::ordered_json::object();
-    for (const auto& [key, value] : ordered.at("messages").at(i - first).items())
-      if (key != role_key && key != content_key) more[key] = value;
-    c[i].more = std::move(more);
-  }
-  return c;
-}
-
 NewRow labelled(Rendered&& r, TrainOn train_on) {
   NewRow row;
   row.ids = std::move(r.ids);
@@ -134,6 +36,7 @@ NewRow labelled(Rendered&& r, TrainOn train_on) {
       row.labels[i] = row.ids[i];
   }
   row.role = std::move(r.role);
+  row.speaker = std::move(r.speaker);
   row.text = std::move(r.text);
   return row;
 }
@@ -143,6 +46,7 @@ std::vector<Rendered> render_chat(const Template& t, Conversation c, const Datas
   while (!c.empty() && c.back().role != "assistant") c.pop_back();
   if (c.size() < 2) bad_input("no assistant's message behind another one, so nothing of the row is learnt");
   std::vector<Rendered> rows = t.render(c);
+  if (o.speakers) tell_speakers(t, c, rows);
   // Only the last row has the whole conversation, and the last answer.
   if (o.train_on != TrainOn::completion && rows.size() > 1) rows.erase(rows.begin(), rows.end() - 1);
   return rows;
@@ -163,12 +67,14 @@ std::vector<NewRow> rendered(const Record& in, std::string_view text, const Data
                                      .input = {},
                                      .output = in.text("completion", true)}
                             : Sample{};
-  const Conversation talk = set.format == DataFormat::chat ? conversation(in, text) : Conversation();
+  const Conversation talk = set.format == DataFormat::chat ? read_conversation(in, text) : Conversation();
   try {
-    if (set.format == DataFormat::chat)
+    if (set.format == DataFormat::chat) {
       all = render_chat(t, talk, o);
-    else
+    } else {
       all.push_back(t.render(sample));
+      if (o.speakers) tell_speakers(t, sample, all.back());
+    }
   } catch (const InputError& e) {
     bad_input("{}: {}", in.where(), e.what());
   }
@@ -210,6 +116,7 @@ bool cut_to_length(NewRow& row, const DatasetOptions& o, DataReport& report) {
       cut(row.ids, start);
       cut(row.labels, start);
       cut(row.role, start);
+      cut(row.speaker, start);
       row.text.clear();
   }
   ++report.cut;
@@ -247,7 +154,7 @@ void read_rows(const DataSet& set, const DatasetOptions& o, DataReport& report, 
   for (uint64_t ordinal = 0;; ++ordinal) {
     try {
       if (!file->next(json)) return;
-      const Record in(json, set, file->where());
+      const Record in(json, set.columns, file->where());
       std::vector<NewRow> rows;
       if (set.format == DataFormat::tokenized)
         rows.push_back(tokenized(in, o.vocab));

@@ -13,9 +13,10 @@ namespace ft {
 
 struct NewRow {
   std::vector<int32_t> ids, labels;
-  std::vector<TokenRole> role;  // of rendered rows
-  std::string text;             // of rendered rows that were not cut, in one piece
-  std::string template_name;    // of rendered rows
+  std::vector<TokenRole> role;   // of rendered rows
+  std::vector<Speaker> speaker;  // of rendered rows where options.speakers asks
+  std::string text;              // of rendered rows that were not cut, in one piece
+  std::string template_name;     // of rendered rows
   int64_t line = 0;
   std::string where;  // "FILE:LINE"
 };

@@ -43,6 +43,7 @@ class Evaluator {
   void write(std::string_view text);
 
   Value eval(const Expr& e);
+  Value eval_node(const Expr& e);
   Value look_up(const Expr& e);
   Value binary(const Expr& e);
   Value unary(const Expr& e);

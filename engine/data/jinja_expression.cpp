@@ -53,6 +53,7 @@ Value repeated(Run& run, const Value& what, int64_t times) {
     if (n > kMaxMade / text->size()) run.charge(kMaxMade + 1);
     run.charge(n * text->size());
     std::string out;
+    out.reserve(n * text->size());
     for (size_t i = 0; i < n; ++i) out += *text;
     return Value(std::move(out));
   }
@@ -61,13 +62,24 @@ Value repeated(Run& run, const Value& what, int64_t times) {
   if (n > kMaxMade / sizeof(Value) / items.size()) run.charge(kMaxMade + 1);
   run.charge(n * items.size() * sizeof(Value));
   Values out;
+  out.reserve(n * items.size());
   for (size_t i = 0; i < n; ++i) out.insert(out.end(), items.begin(), items.end());
   return Value::list(std::move(out), what.is_tuple());
 }
 
 }  // namespace
 
+// What is done with a long value takes time by its length, so having it in hand is what counts as work.
 Value Evaluator::eval(const Expr& e) {
+  Value v = eval_node(e);
+  if (v.text())
+    run_.step(static_cast<int64_t>(v.text()->size() / 256));
+  else if (v.items())
+    run_.step(static_cast<int64_t>(v.items()->size() / 64));
+  return v;
+}
+
+Value Evaluator::eval_node(const Expr& e) {
   const Level level(run_);
   run_.step();
   run_.line = e.line;

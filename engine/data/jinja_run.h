@@ -1,10 +1,10 @@
 // One rendering of a template: its limits, its place for messages, and the operations that both parts of the
 // evaluator share.
 //
-// A template is a stranger's program. A run ends with an error after kMaxSteps evaluated nodes, or when the
-// bytes of all values that it ever made (and its output) pass a bound, which bounds its memory too; nesting
-// is limited by the parser and by kMaxDepth. It reaches nothing but its arguments: no files, no attributes of
-// anything but the values of jinja_value.h.
+// A template is a stranger's program. A run ends with an error after kMaxSteps evaluated nodes (more for long
+// values), or when the bytes of all values that it ever made (and its output) pass a bound, which bounds its
+// memory too; nesting is limited by the parser and by kMaxDepth. It reaches nothing but its arguments: no
+// files, no attributes of anything but the values of jinja_value.h.
 #pragma once
 
 #include <fmt/format.h>
@@ -21,8 +21,8 @@
 
 namespace ft::jinja {
 
-constexpr int64_t kMaxSteps = 20'000'000;
-constexpr size_t kMaxMade = size_t{256} << 20;
+constexpr int64_t kMaxSteps = 5'000'000;
+constexpr size_t kMaxMade = size_t{96} << 20;
 constexpr int kMaxDepth = 800;
 constexpr int64_t kMaxRange = 100'000;
 constexpr int kMaxValueDepth = 200;
@@ -40,8 +40,8 @@ class Run {
   [[noreturn]] void fail(fmt::format_string<A...> format, A&&... a) const {
     bad_input("{}:{}: {}", name_, line, printable(fmt::format(format, std::forward<A>(a)...), 400));
   }
-  void step() {
-    if (++steps_ > kMaxSteps) fail("the template runs for too long");
+  void step(int64_t work = 1) {
+    if ((steps_ += work) > kMaxSteps) fail("the template runs for too long");
   }
   /// Accounts for `bytes` of new values; before they are made where a template can choose how many.
   void charge(size_t bytes) {

@@ -90,6 +90,7 @@ Rendered Template::joined(const Pieces& pieces) const {
     r.ids.insert(r.ids.end(), ids.begin(), ids.end());
     r.target.resize(r.ids.size(), learnt);
     r.role.resize(r.ids.size(), piece.role);
+    r.piece_end.push_back(static_cast<int>(r.ids.size()));
   }
   return r;
 }

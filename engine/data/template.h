@@ -26,6 +26,8 @@ struct Rendered {
   std::vector<int32_t> ids;
   std::vector<uint8_t> target;
   std::vector<TokenRole> role;
+  std::vector<int> piece_end;    // where the ids of each piece of the layout end
+  std::vector<Speaker> speaker;  // [T] where tell_speakers() was asked
   int prompt_length = 0, last_answer = 0;
   std::string text;  // the same in one piece, without what the tokenizer puts before it
 };

@@ -19,6 +19,9 @@ enum class TokenRole : uint8_t {
   filler,  // what a template writes behind it before the next turn
 };
 
+/// Who wrote a token: the template itself, or one of those who speak in the conversation.
+enum class Speaker : uint8_t { markup, system, user, assistant, other };
+
 /// `text` of role `end` may be empty: the layout's end token is meant.
 struct Piece {
   std::string text;

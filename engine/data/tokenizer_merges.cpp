@@ -31,7 +31,7 @@ std::vector<TokenMerge> merges_of_pairs(const Vocabulary& vocabulary, const Merg
   merges.reserve(pairs.size());
   std::string joined;
   for (size_t rank = 0; rank < pairs.size(); ++rank) {
-    const auto& [left, right] = pairs[rank];
+    const std::string_view left = pairs[rank].first, right = pairs[rank].second;
     const auto need = [&](std::string_view content) {
       const auto id = vocabulary.id(content);
       if (!id) {

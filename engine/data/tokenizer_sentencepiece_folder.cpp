@@ -119,6 +119,25 @@ void apply_t5(const SideFiles& side, TokenizerParts& parts) {
   append_special(parts, contents);
 }
 
+/// LLaMA's class with `legacy: false`: no rewriting by the library; a blank goes in front of the text's own
+/// beginning alone, not of what follows a special token, and only where none stands there.
+bool is_modern_llama(const SideFiles* side, const std::string& name) {
+  return name == "LlamaTokenizer" && !json_bool(side->config, "legacy", true, side->config_path);
+}
+
+/// Appended to a model's file: a second normalizer_spec, whose fields (character map, add_dummy_prefix,
+/// remove_extra_whitespaces) overwrite the first one's.
+constexpr std::string_view kNoRewriting("\x1A\x06\x12\x00\x18\x00\x20\x00", 8);
+
+void apply_modern_llama(const SideFiles& side, TokenizerParts& parts) {
+  const bool prefix = json_bool(side.config, "add_prefix_space", true, side.config_path);
+  parts.pre_tokenizer = {{"type", "Metaspace"},
+                         {"replacement", kVisibleBlank},
+                         {"prepend_scheme", prefix ? "first" : "never"},
+                         {"split", false}};
+  parts.decoder = sentencepiece_decoder(prefix);
+}
+
 }  // namespace
 
 TokenizerParts parts_from_sentencepiece(const std::string& bytes, const std::string& source,
@@ -137,7 +156,9 @@ TokenizerParts parts_from_sentencepiece(const std::string& bytes, const std::str
     const json& images = json_or_null(side->config, "num_image_tokens");
     id_offset = images.is_null() ? 20000 : json_id(images, "num_image_tokens", side->config_path);
   }
-  SentencePieceModel sp = make_sentencepiece(bytes, source, id_offset);
+  const bool modern_llama = is_modern_llama(side, name);
+  SentencePieceModel sp =
+      make_sentencepiece(modern_llama ? bytes + std::string(kNoRewriting) : bytes, source, id_offset);
   TokenizerParts parts;
   parts.source = source;
   constexpr int all = 1 << 20;
@@ -162,6 +183,7 @@ TokenizerParts parts_from_sentencepiece(const std::string& bytes, const std::str
   hide_control_pieces(sp, id_offset, parts);
   apply_side_files(*side, parts);
   use_own_ids(sp, parts);
+  if (modern_llama) apply_modern_llama(*side, parts);
   if (name == "AlbertTokenizer") {
     parts.normalizer = albert_rewriting(*side);
     surround(parts, {"[CLS]"}, {"[SEP]"});

@@ -45,11 +45,10 @@ std::vector<Answer> generate_text(Model& model, Stream& stream, DType compute,
   std::vector<AnswerText> texts(prompts.size(), AnswerText(tokenizer, options.stop));
   const auto show = [&](size_t row, const std::string& part) {
     answers[row].text += part;
-    if (on_text && !part.empty()) on_text(row, part);
+    return !on_text || on_text(row, part);
   };
   const auto on_token = [&](size_t row, int32_t id) {
-    if (!options.ends(id)) show(row, texts[row].push(id));
-    return !texts[row].stopped();
+    return show(row, options.ends(id) ? "" : texts[row].push(id)) && !texts[row].stopped();
   };
   std::vector<Generated> results = generate(model, stream, compute, prompts, options, on_token, batching);
   for (size_t row = 0; row < results.size(); ++row) {

@@ -37,8 +37,9 @@ struct Answer {
   StopReason reason = StopReason::length;
 };
 
-/// Called with each part of a row's text as soon as it is certain.
-using OnText = std::function<void(size_t row, const std::string& text)>;
+/// Called after each token with the part of a row's text that has become certain, perhaps none of it. False:
+/// the row ends here.
+using OnText = std::function<bool(size_t row, const std::string& text)>;
 
 /// generate() with text. Rows end at options.stop too.
 std::vector<Answer> generate_text(Model& model, Stream& stream, DType compute,

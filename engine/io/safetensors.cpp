@@ -61,7 +61,7 @@ Entry parse_entry(const std::string& file, const std::string& name, const Json& 
   if (!bytes) bad(fmt::format("the shape {} is absurdly large", shape_text(entry.info.shape)));
 
   const Json& offsets = json["data_offsets"];
-  int64_t begin, end;
+  int64_t begin = 0, end = 0;
   if (!offsets.is_array() || offsets.size() != 2 || !read_size(offsets[0], begin) ||
       !read_size(offsets[1], end)) {
     bad("'data_offsets' is not a pair of offsets");

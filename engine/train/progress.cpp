@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 
 #include "engine/core/memory.h"
+#include "engine/io/terminal.h"
 
 namespace ft {
 
@@ -34,8 +34,8 @@ std::string with_commas(int64_t n) {
 }
 
 Progress::Progress(int64_t total_steps)
-    : terminal_(isatty(STDERR_FILENO)),
-      colour_(terminal_ && !std::getenv("NO_COLOR")),
+    : terminal_(is_terminal(STDERR_FILENO)),
+      colour_(takes_colour(STDERR_FILENO)),
       total_(total_steps),
       start_(std::chrono::steady_clock::now()) {}
 

@@ -1,5 +1,7 @@
 // ftengine check: shows what the model will see, says what is wrong with file and line, and changes nothing.
 #include <cmath>
+#include <cstring>
+#include <sstream>
 
 #include "tests/cli/program.h"
 
@@ -37,11 +39,13 @@ void expect_says(const Outcome& o, const std::vector<std::string>& parts) {
 TEST(Check, ShowsTokensWithRoleAndWeightAndStatistics) {
   const Home home;
   const Outcome o = home.check();
-  expect_says(o, {"train.jsonl:1: 28 tokens, 5 of them learnt, template human_assistant",
-                  "prompt      0   \"H\"", "answer      1   \"s\"", "end         1   \"<|endoftext|>\"",
-                  "rows             2", "targets          10", "steps            30",
-                  "effective batch  8 rows", "256 (<|endoftext|>)", "would differ in 0 of 2 rows",
-                  "hint: an optimizer step takes 8 rows, but there are 2", "everything fits"});
+  expect_says(
+      o, {"train.jsonl:1: 28 tokens, 5 of them learnt, template human_assistant", "template       0   \"H\"",
+          "user           0   \"o\"", "assistant      1   \"s\"", "end            1   \"<|endoftext|>\"",
+          "roles: system = the system message, user = ", "weight 1: learnt, 0: only read",
+          "rows             2", "targets          10", "steps            30", "effective batch  8 rows",
+          "256 (<|endoftext|>)", "would differ in 0 of 2 rows",
+          "hint: an optimizer step takes 8 rows, but there are 2", "everything fits"});
   EXPECT_EQ(o.out.find('\033'), std::string::npos);  // no colour but on a terminal
   EXPECT_FALSE(fs::exists(home / "out"));
   EXPECT_FALSE(fs::exists(home / ".ftengine-cache"));
@@ -91,13 +95,54 @@ TEST(Check, AJinjaTemplateIsTheDefaultAndRolesAreShown) {
       "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + "
       "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif "
       "%}");
-  expect_says(home.check(), {"template tokenizer", "end         1   \"<|im_end|>\"",
-                             "filler      0   \"\\n\"", "hint: the template writes today's date"});
+  expect_says(home.check(), {"template tokenizer", "end            1   \"<|im_end|>\"",
+                             "template       0   \"\\n\"", "hint: the template writes today's date"});
   home.yaml("{train: {path: train.jsonl, format: prompt_completion}, template: [chatml, human_assistant]}");
   expect_says(home.check(), {"chatml | human_assistant", "258 (<|im_end|>), 256 (<|endoftext|>)"});
   write_bytes(home / "model/chat_template.jinja", "{{ messages|nofilter }}");
   home.yaml("{train: {path: train.jsonl, format: prompt_completion}}");
   expect_bad_input(home.check(), {"chat_template", "nofilter"});
+}
+
+/// The roles of the first sample that is shown, a letter a token.
+std::string roles(const Outcome& o) {
+  std::istringstream lines(o.out.substr(o.out.find("position")));
+  std::string line, found;
+  std::getline(lines, line);
+  while (std::getline(lines, line) && !line.empty()) found += line.substr(20, 1);
+  return found;
+}
+
+// A template of every kind tells who wrote what, though contents also stand in the template's own words.
+TEST(Check, SystemUserAssistantAndTemplateAreToldApart) {
+  const Home home;
+  const json row = {{"messages",
+                     {{{"role", "system"}, {"content", "s"}},
+                      {{"role", "user"}, {"content", " u "}},
+                      {{"role", "assistant"}, {"content", "aa"}},
+                      {{"role", "user"}, {"content", "us"}},
+                      {{"role", "assistant"}, {"content", "a"}}}}};
+  write_bytes(home / "chat.jsonl", row.dump() + "\n");
+  const auto told = [&](const std::string& name) {
+    home.yaml("{train: {path: chat.jsonl, format: chat}, template: " + name + "}");
+    const Outcome o = home.check();
+    expect_success(o);
+    return roles(o);
+  };
+  const auto t = [](const char* text) { return std::string(std::strlen(text), 't'); };
+  EXPECT_EQ(told("human_assistant"), "s" + t("--Human: ") + "uuu" + t("--Assistant: ") + "aae" +
+                                         t("--Human: ") + "uu" + t("--Assistant: ") + "ae");
+  // <|im_start|> and <|im_end|> are a token each, roles are bytes.
+  const std::string chatml = t("<system-") + "s" + t(">-<user-") + "uuu" + t(">-<assistant-") + "aae" +
+                             t("-<user-") + "uu" + t(">-<assistant-") + "ae" + t("-");
+  EXPECT_EQ(told("chatml"), chatml);
+  write_bytes(
+      home / "model/chat_template.jinja",
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content|trim + '<|im_end|>\n' }}{% "
+      "endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
+  std::string trimmed = chatml;
+  trimmed.replace(trimmed.find("uuu"), 3, "u");
+  EXPECT_EQ(told("tokenizer"), trimmed);
 }
 
 TEST(Check, SeveralFilesWithWeights) {

@@ -31,9 +31,11 @@ Outcome ftengine(const std::vector<std::string>& arguments, const fs::path& fold
   argv.push_back(nullptr);
 
   const int output = open_for_output(out), errors = open_for_output(err);  // there, however soon it is killed
+  if (hardship.input) write_bytes(outputs / "in", *hardship.input);
   const auto start = std::chrono::steady_clock::now();
   const pid_t child = ::fork();
   if (child == 0) {
+    if (hardship.input) ::dup2(::open((outputs / "in").c_str(), O_RDONLY), STDIN_FILENO);
     ::dup2(output, STDOUT_FILENO);
     ::dup2(errors, STDERR_FILENO);
     const rlimit limit{hardship.most_bytes.value_or(RLIM_INFINITY), RLIM_INFINITY};

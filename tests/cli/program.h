@@ -23,6 +23,7 @@ struct Outcome {
 
 /// What a run has to live with.
 struct Hardship {
+  std::optional<std::string> input = {};    // what its standard input holds; else the test's own is
   std::optional<uint64_t> most_bytes = {};  // no file may grow beyond that: like a disk that fills up
   fs::path interrupt_when = {};             // SIGINT once this file has something in it
   std::optional<double> kill_after = {};    // SIGKILL, seconds from the start

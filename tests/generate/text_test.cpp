@@ -71,7 +71,10 @@ TEST(GenerateText, EndsAtAStopAndStreamsWhatItReturns) {
   std::string whole;
   for (const int32_t id : ids[0].ids) whole += fmt::format("<{}>", id);
   std::vector<std::string> streamed(2);
-  const OnText collect = [&](size_t row, const std::string& part) { streamed[row] += part; };
+  const OnText collect = [&](size_t row, const std::string& part) {
+    streamed[row] += part;
+    return true;
+  };
   auto answers = generate_text(m.model(), m.stream, DType::f32, tokenizer, prompts, o, collect);
   EXPECT_EQ(answers[0].text, whole);
   EXPECT_EQ(answers[0].ids, ids[0].ids);

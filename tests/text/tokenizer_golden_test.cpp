@@ -76,7 +76,8 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
                          ::testing::Values("gpt2", "gpt2-files", "qwen2", "llama3", "falcon", "bloom",
                                            "smollm", "flags", "llama", "gemma", "metaspace", "unknowns", "t5",
                                            "albert", "unigram-bytes", "bert", "bert-txt", "bert-cased",
-                                           "spm-bpe", "spm-unigram", "chatglm", "ranks"),
+                                           "spm-bpe", "spm-unigram", "spm-llama", "spm-llama-bare", "chatglm",
+                                           "ranks"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 
 #include "engine/data/dataset_formats.h"
 #include "engine/io/json.h"
 #include "engine/io/printable.h"
+#include "engine/io/terminal.h"
 #include "engine/train/plan.h"
 #include "engine/train/progress.h"
 #include "tools/ftengine/run_data.h"
@@ -18,26 +18,48 @@ namespace {
 
 constexpr int kJoined = 200;  // rows of a file whose joint tokenisation is looked at
 
-bool colours() {
-  return isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR");
+struct RoleStyle {
+  const char *name, *colour, *meaning;
+};
+constexpr RoleStyle kSystem = {"system", "\033[33m", "the system message"},
+                    kUser = {"user", "\033[36m", "what is asked"},
+                    kAssistant = {"assistant", "\033[32m", "what is answered"},
+                    kOther = {"other", "\033[34m", "a tool or another role"},
+                    kMarkup = {"template", "\033[2m", "what the template writes around them"},
+                    kEnd = {"end", "\033[35m", "the answer's end token"},
+                    kText = {"text", "", "rows without a template"};
+constexpr const char* kLearnt = "\033[1;4m";
+
+RoleStyle style(const NewRow& row, size_t i) {
+  if (row.role.empty()) return kText;
+  if (row.role[i] == TokenRole::end) return kEnd;
+  switch (row.speaker[i]) {
+    case Speaker::markup:
+      return kMarkup;
+    case Speaker::system:
+      return kSystem;
+    case Speaker::user:
+      return kUser;
+    case Speaker::assistant:
+      return kAssistant;
+    case Speaker::other:
+      return kOther;
+  }
+  return kMarkup;
 }
 
-struct RoleStyle {
-  const char *name, *colour;
-};
-RoleStyle style(const NewRow& row, size_t i) {
-  if (row.role.empty()) return {"text", "\033[0m"};
-  switch (row.role[i]) {
-    case TokenRole::prompt:
-      return {"prompt", "\033[2m"};
-    case TokenRole::answer:
-      return {"answer", "\033[32m"};
-    case TokenRole::end:
-      return {"end", "\033[1;35m"};
-    case TokenRole::filler:
-      return {"filler", "\033[2m"};
-  }
-  return {"", ""};
+/// `text` as the role is painted, and as what is learnt from.
+std::string painted(const RoleStyle& role, bool learnt, const std::string& text) {
+  if (!takes_colour(STDOUT_FILENO)) return text;
+  return fmt::format("{}{}{}\033[0m", role.colour, learnt ? kLearnt : "", text);
+}
+
+void print_legend() {
+  std::vector<std::string> roles;
+  for (const RoleStyle& role : {kSystem, kUser, kAssistant, kOther, kMarkup, kEnd, kText})
+    roles.push_back(painted(role, false, fmt::format("{} = {}", role.name, role.meaning)));
+  fmt::print("\nroles: {}; {}, 0: only read\n", fmt::join(roles, ", "),
+             painted(kText, true, "weight 1: learnt"));
 }
 
 /// The token as people read it: its text in quotes.
@@ -53,8 +75,7 @@ void print_sample(const NewRow& row, const Tokenizer* tokenizer, const CheckOpti
       std::count_if(row.labels.begin(), row.labels.end(), [](int32_t l) { return l != kNoTarget; });
   fmt::print("\n{}: {} tokens, {} of them learnt{}\n", row.where, row.ids.size(), learnt,
              row.template_name.empty() ? "" : ", template " + row.template_name);
-  fmt::print("  position      id  role    weight  token\n");
-  const bool colour = colours();
+  fmt::print("  position      id  role       weight  token\n");
   // The middle of a long sample is left out, but never its last tokens.
   const size_t n = row.ids.size(), most = static_cast<size_t>(std::max(options.tokens, 8));
   for (size_t i = 0; i < n; ++i) {
@@ -62,10 +83,11 @@ void print_sample(const NewRow& row, const Tokenizer* tokenizer, const CheckOpti
       fmt::print("  … {} tokens …\n", n - most);
       i += n - most;
     }
-    const auto [role, paint] = style(row, i);
-    const int weight = row.labels[i] != kNoTarget;
-    fmt::print("{}  {:>8} {:>7}  {:<7} {:>5}   {}{}\n", colour ? paint : "", i, row.ids[i], role, weight,
-               shown(tokenizer, row.ids[i]), colour ? "\033[0m" : "");
+    const RoleStyle role = style(row, i);
+    const bool learnt_here = row.labels[i] != kNoTarget;
+    fmt::print("{}\n", painted(role, learnt_here,
+                               fmt::format("  {:>8} {:>7}  {:<9}  {:>5}   {}", i, row.ids[i], role.name,
+                                           learnt_here ? 1 : 0, shown(tokenizer, row.ids[i]))));
   }
 }
 
@@ -110,6 +132,8 @@ void print_samples(const RunSubject& r, const CheckOptions& options) {
   DatasetOptions o = dataset_options(r.experiment, data, r.loaded.model->facts(),
                                      room_for_samples(r.loaded.model->facts(), r.adapters.all()));
   o.cache_dir.clear();
+  o.speakers = true;
+  if (options.samples > 0) print_legend();
   JointTokens joint;
   for (const DataSet& set : r.experiment.data.train) {
     DataReport ignored;

@@ -11,6 +11,7 @@ namespace ft {
 void register_run(CLI::App& app);
 void register_check(CLI::App& app);
 void register_generate(CLI::App& app);
+void register_chat(CLI::App& app);
 void register_tokenize(CLI::App& app);
 void register_merge(CLI::App& app);
 void register_combine(CLI::App& app);

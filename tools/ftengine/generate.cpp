@@ -7,7 +7,7 @@
 #include <optional>
 #include <span>
 
-#include "engine/io/json.h"
+#include "engine/data/dataset_record.h"
 #include "tools/ftengine/commands.h"
 #include "tools/ftengine/responder.h"
 
@@ -24,11 +24,6 @@ struct Args : ResponderArgs {
   bool output_ids = false;
 };
 
-void write_out(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    fail("standard output cannot be written");
-}
-
 std::string join_ids(std::span<const int32_t> ids) {
   return fmt::format("{}", fmt::join(ids, ","));
 }
@@ -41,38 +36,42 @@ bool has_text(const fs::path& file) {
   return false;
 }
 
-/// One row of --file: {"input_ids"}, {"prompt"} or {"instruction", "input"}; "system" beside the latter two.
-std::vector<int32_t> row_ids(const Responder& r, const Args& args, const Json& row,
-                             const std::string& where) {
-  if (!row.is_object()) bad_input("{}: expected an object", where);
-  if (const auto ids = row.find("input_ids"); ids != row.end()) {
-    std::vector<int32_t> out;
-    if (!ids->is_array()) bad_input("{}: input_ids: expected a list of ids", where);
-    for (const Json& id : *ids) {
-      if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
-        bad_input("{}: input_ids: {} is not an id", where, id.dump());
-      out.push_back(id.get<int32_t>());
+/// What a row of --file is answered with: {"messages"} (or ShareGPT's), {"input_ids"}, {"prompt"} or
+/// {"instruction", "input"}; "system" beside all but ids.
+std::vector<int32_t> row_ids(const Responder& r, const Args& args, const JsonlReader& reader,
+                             const Json& row) {
+  static const Record::Columns own_names;
+  const Record in(row, own_names, reader.where());
+  const std::string system = args.generation.system.value_or("");
+  if (in.has("input_ids")) return in.ids("input_ids", 0, r.loaded.model->facts().vocab);
+  if (in.has("messages") || in.has("conversations")) {
+    Conversation c = read_conversation(in, reader.text());
+    if (c.empty() || c.back().role == "assistant")
+      bad_input("{}: the last message is what is answered, so it cannot be {}; take it out", in.where(),
+                c.empty() ? "missing" : "the assistant's");
+    if (!r.prompt_template) bad_input("{}: messages need a template; see --template", in.where());
+    if (!system.empty() && c.front().role != "system") c.insert(c.begin(), {"system", system});
+    try {
+      return r.prompt_template->render_prompt(c);
+    } catch (const InputError& e) {
+      bad_input("{}: {}", in.where(), e.what());
     }
-    return out;
   }
-  const auto text = [&](const char* key) -> std::optional<std::string> {
-    const auto found = row.find(key);
-    if (found == row.end() || found->is_null()) return std::nullopt;
-    if (!found->is_string()) bad_input("{}: {}: expected a text", where, key);
-    return found->get<std::string>();
-  };
-  const auto prompt = text("prompt"), instruction = text("instruction");
-  if (!prompt && !instruction) bad_input("{}: expected input_ids, prompt or instruction", where);
-  return r.prompt_ids({.system = text("system").value_or(args.generation.system.value_or("")),
-                       .instruction = prompt ? *prompt : *instruction,
-                       .input = text("input").value_or(""),
+  if (!in.has("prompt") && !in.has("instruction"))
+    bad_input("{}: expected messages, prompt, instruction or input_ids", in.where());
+  return r.prompt_ids({.system = in.has("system") ? in.text("system", true) : system,
+                       .instruction = in.text(in.has("prompt") ? "prompt" : "instruction", true),
+                       .input = in.text("input", false),
                        .output = {}});
 }
 
 void answer_one(Responder& r, const Args& args, const std::vector<int32_t>& prompt) {
   const auto start = Clock::now();
   const bool ids_only = args.output_ids || !r.tokenizer;
-  const OnText print = [](size_t, const std::string& part) { write_out(part); };
+  const OnText print = [](size_t, const std::string& part) {
+    write_out(part);
+    return true;
+  };
   const Answer a = r.answer({&prompt, 1}, ids_only ? OnText() : print, 0).front();
   write_out(ids_only ? join_ids(a.ids) + "\n" : "\n");
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -95,7 +94,7 @@ void answer_file(Responder& r, const Args& args) {
   for (bool more = true; more;) {
     std::vector<std::vector<int32_t>> prompts;
     while (prompts.size() < kRows && (more = reader.next(row))) {
-      prompts.push_back(row_ids(r, args, row, reader.where()));
+      prompts.push_back(row_ids(r, args, reader, row));
       check_prompt(prompts.back(), r.options, r.loaded.model->facts(), reader.where());
     }
     if (prompts.empty()) break;
@@ -139,47 +138,13 @@ void run(const Args& args) {
 void register_generate(CLI::App& app) {
   auto args = std::make_shared<Args>();
   CLI::App* c = app.add_subcommand("generate", "answer prompts with a model and its adapter");
-  GenerationSection& g = args->generation;
-  c->add_option("--model", args->model, "Hugging Face folder or .gguf file")->required();
-  c->add_option("--adapter", args->adapters,
-                "adapter folder in PEFT's format; repeated: all of them act together")
-      ->allow_extra_args(false);
-  c->add_option(
-      "--ensemble", args->ensemble,
-      "prompts and prefixes of one task answer together: mean (of their probabilities) or vote; each "
-      "one's own answer goes to stderr, with --file into `members`");
-  c->add_option("--adapter-scale", args->scales,
-                "multiplies a LoRA's change; repeated: one for each --adapter, in their order")
-      ->allow_extra_args(false);
+  add_responder_options(*c, *args);
   c->add_option("--prompt", args->prompt, "what to answer");
   c->add_option("--input-ids", args->input_ids, "the prompt as ids: 1,2,3")->delimiter(',');
-  c->add_option("--file", args->file,
-                "JSONL of {prompt}, {instruction, input} or {input_ids}; JSONL of {text, ids} out");
-  c->add_option("--template", args->prompt_template,
-                "a template's name, tokenizer, or none: the prompt as it is");
-  c->add_option("--system", g.system, "system message");
-  c->add_option("--max-new-tokens", g.max_new_tokens, "default: the model folder's, else 20");
-  c->add_option("--max-length", g.max_length, "prompt and new tokens together; --max-new-tokens goes first");
-  c->add_flag_function(
-      "--do-sample", [&g](int64_t count) { g.do_sample = count > 0; },
-      "draw tokens; =false: take the likeliest");
-  c->add_option("--temperature", g.temperature);
-  c->add_option("--top-k", g.top_k, "0: off");
-  c->add_option("--top-p", g.top_p);
-  c->add_option("--min-p", g.min_p);
-  c->add_option("--repetition-penalty", g.repetition_penalty);
-  c->add_option("--num-beams", g.num_beams);
-  c->add_option("--length-penalty", g.length_penalty, "of beam search");
-  c->add_flag_function(
-      "--early-stopping", [&g](int64_t count) { g.early_stopping = count > 0; }, "of beam search");
-  c->add_option("--seed", g.seed, "of sampling; default 42");
-  c->add_flag("--ignore-eos", g.ignore_eos, "go on past end tokens");
-  c->add_option("--stop", g.stop, "a text that ends the answer; may be repeated")->allow_extra_args(false);
+  c->add_option(
+      "--file", args->file,
+      "JSONL of {messages}, {prompt}, {instruction, input} or {input_ids}; JSONL of {text, ids} out");
   c->add_flag("--output-ids", args->output_ids, "print the new ids, comma separated, instead of text");
-  c->add_option("--dtype", args->dtype, "storage of the weights: float32, bfloat16, float16");
-  c->add_option("--device", args->device, "auto, cpu, cuda, cuda:N or cuda-sim");
-  c->add_option("--threads", args->threads, "default: FT_NUM_THREADS, else the processors there are")
-      ->check(CLI::Range(1, 1024));
   c->callback([args] { run(*args); });
 }
 

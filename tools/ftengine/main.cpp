@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   ft::register_run(app);
   ft::register_check(app);
   ft::register_generate(app);
+  ft::register_chat(app);
   ft::register_tokenize(app);
   ft::register_merge(app);
   ft::register_combine(app);

@@ -168,4 +168,9 @@ std::vector<std::vector<Answer>> Responder::answer_alone(std::span<const std::ve
   return of_member;
 }
 
+void write_out(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    fail("standard output cannot be written");
+}
+
 }  // namespace ft

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "adapters/stack.h"
@@ -15,6 +16,10 @@
 #include "engine/nn/adapter_step.h"
 #include "models/load.h"
 #include "tools/ftengine/session.h"
+
+namespace CLI {
+class App;
+}
 
 namespace ft {
 
@@ -27,6 +32,9 @@ struct ResponderArgs {
   int threads = 0;
   std::string device = "auto";
 };
+
+/// The flags of all of them.
+void add_responder_options(CLI::App& command, ResponderArgs& args);
 
 struct Responder {
   Session session;
@@ -50,5 +58,8 @@ struct Responder {
   std::vector<std::vector<Answer>> answer_alone(std::span<const std::vector<int32_t>> prompts,
                                                 uint64_t first_row);
 };
+
+/// To stdout, at once. Throws ft::Error where nobody takes it.
+void write_out(std::string_view text);
 
 }  // namespace ft
