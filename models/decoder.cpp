@@ -232,20 +232,15 @@ Var Decoder::layer(Forward& f, int index, const Var& h, const Shared& shared) {
   const Var x = norm(f.tape, h, *l.attn_norm.weight.parameter, l.attn_norm.bias.parameter, norm_options());
   const bool after_norm = config_.residual_after_norm;
   const Var& residual = after_norm ? x : h;
-  const Var attended = adapt(f, index, Sublayer::attention,
-                             drop(f, attend(f, index, x, shared), config_.residual_dropout, place), residual);
+  const Var attended =
+      adapt_block(f, block_adapters_, index, Sublayer::attention,
+                  drop(f, attend(f, index, x, shared), config_.residual_dropout, place), residual);
   const auto [middle, y] = residual_norm(f.tape, attended, residual, *l.mlp_norm.weight.parameter,
                                          l.mlp_norm.bias.parameter, norm_options());
   const Var& rest = after_norm ? y : middle;
   return add(f.tape, rest,
-             adapt(f, index, Sublayer::feed_forward,
-                   drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1), rest));
-}
-
-Var Decoder::adapt(Forward& f, int layer, Sublayer sublayer, Var x, const Var& residual) const {
-  for (BlockAdapter* a : block_adapters_)
-    if (a->enabled) x = a->block(f, layer, sublayer, x, residual);
-  return x;
+             adapt_block(f, block_adapters_, index, Sublayer::feed_forward,
+                         drop(f, feed_forward(f, l, y), config_.residual_dropout, place + 1), rest));
 }
 
 Var Decoder::attend(Forward& f, int index, const Var& x, const Shared& shared) {

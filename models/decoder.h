@@ -51,7 +51,6 @@ class Decoder : public Model {
   Var attend(Forward& f, int index, const Var& x, const Shared& shared);
   Var attend_cached(Forward& f, int index, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
                     const AttentionOptions& options);
-  Var adapt(Forward& f, int layer, Sublayer sublayer, Var x, const Var& residual) const;
   Var feed_forward(Forward& f, Layer& l, const Var& x);
   Var drop(Forward& f, const Var& x, double p, uint32_t place) const;
   NormOptions norm_options() const;

@@ -20,6 +20,7 @@ struct Row {
   std::vector<int32_t> ids;      // prompt and new tokens
   int64_t prompt = 0, seen = 0;  // tokens; the model has seen the first `seen`
   const VirtualTokens* before = nullptr;
+  int32_t set = -1;    // of Batching::sets
   int64_t budget = 0;  // new tokens
   StopReason at_budget = StopReason::length;
 
@@ -75,6 +76,7 @@ class Generation {
       waiting.push_back(open_row(prompts[i], i, before.empty() ? nullptr : before[before.size() == 1 ? 0 : i],
                                  options_, model_.facts(),
                                  fmt::format("prompt {}", batching_.first_row + i + 1)));
+      if (grouped()) waiting.back().set = batching_.set_of[i];
     }
     for (const Row& row : waiting)
       longest_ = std::max(longest_, row.virtual_rows() + row.prompt + row.budget - 1);
@@ -95,6 +97,8 @@ class Generation {
   }
 
  private:
+  bool grouped() const { return !batching_.set_of.empty(); }
+
   void admit(Row row) {
     row.slot = free_slots_.back();
     free_slots_.pop_back();
@@ -104,7 +108,15 @@ class Generation {
     alive_.push_back(std::move(row));
   }
 
-  /// Shows the model the next tokens of the rows alive, oldest row first, and gives those that it has seen
+  /// The rows alive, oldest first; where adapters differ, those of one set side by side.
+  std::vector<Row*> in_order() {
+    std::vector<Row*> rows;
+    for (Row& row : alive_) rows.push_back(&row);
+    std::stable_sort(rows.begin(), rows.end(), [](const Row* a, const Row* b) { return a->set < b->set; });
+    return rows;
+  }
+
+  /// Shows the model the next tokens of the rows alive and gives those that it has seen
   /// whole their next token.
   void pass(const OnToken& on_token) {
     auto layout = std::make_shared<Layout>();
@@ -113,12 +125,20 @@ class Generation {
     std::vector<Row*> complete, opened;
     std::vector<int32_t> slots;
     int64_t reach = 0;
-    for (Row& row : alive_) {
+    std::vector<TokenGroup> groups;
+    for (Row* each : in_order()) {
+      Row& row = *each;
       const auto size = static_cast<int64_t>(row.ids.size());
       const int64_t count = std::min(size - row.seen, batching_.tokens - layout->tokens());
       if (count == 0) continue;
       layout->add_sample(count, row.slot, static_cast<int32_t>(row.virtual_rows() + row.seen));
       if (row.seen == 0 && row.before) opened.push_back(&row);
+      if (grouped()) {
+        const AdapterSet* set = row.set < 0 ? nullptr : &batching_.sets[static_cast<size_t>(row.set)];
+        if (groups.empty() || groups.back().set != set)
+          groups.push_back({.begin = layout->tokens() - count, .end = 0, .set = set});
+        groups.back().end = layout->tokens();
+      }
       ids->insert(ids->end(), row.ids.begin() + row.seen, row.ids.begin() + row.seen + count);
       slots.push_back(row.slot);
       row.seen += count;
@@ -131,7 +151,8 @@ class Generation {
 
     for (const Row* row : opened) fill_virtual(cache_, row->slot, *row->before, stream_, compute_);
     Tape tape(stream_, compute_, layout, false);
-    Forward forward{.tape = tape, .cache = &cache_, .cache_rows = std::move(slots)};
+    Forward forward{
+        .tape = tape, .cache = &cache_, .cache_rows = std::move(slots), .groups = std::move(groups)};
     const Var hidden = model_.hidden(forward, ids);
     if (complete.empty()) return;
     const std::vector<int32_t> chosen = choose(forward, gather_rows(tape, hidden, last).value(), complete);
@@ -139,9 +160,10 @@ class Generation {
   }
 
   /// On a device, where every row alive has one token that the model has not seen: the pass that is repeated.
-  /// False where it is another pass (virtual tokens differ from layer to layer: so do the places of keys).
+  /// False where it is another pass (adapters differ from row to row; virtual tokens differ from layer to
+  /// layer: so do the places of keys).
   bool decode(const OnToken& on_token) {
-    if (!device_ || static_cast<int64_t>(alive_.size()) > batching_.tokens) return false;
+    if (!device_ || grouped() || static_cast<int64_t>(alive_.size()) > batching_.tokens) return false;
     std::vector<Row*> rows;
     int64_t reach = 0;
     for (Row& row : alive_) {

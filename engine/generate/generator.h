@@ -47,6 +47,10 @@ struct Batching {
   uint64_t first_row = 0;  // number of prompts[0] in a larger set: what names its random numbers
   /// Virtual tokens before the prompts: one entry for all of them, or one each (null: none); empty: none.
   std::vector<const VirtualTokens*> before = {};
+  /// The adapters of each prompt, a number of `sets` (−1: the base answers); empty: every adapter acts on
+  /// all.
+  std::vector<int32_t> set_of = {};
+  std::span<const AdapterSet> sets = {};
   /// All of `before` answer every prompt together: see ensemble.h.
   std::optional<Combine> ensemble = {};
 };

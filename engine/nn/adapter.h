@@ -131,6 +131,8 @@ class Adapter {
     active_ = active;
   }
   bool active() const { return active_; }
+  /// Does it change the base's own parameters, for every row of a pass?
+  bool stands_in_base() const { return !copies_.empty(); }
 
   /// Multiplies its change of the base, in a run or merged. Throws ft::InputError where the method's change
   /// is no multiple of anything.

@@ -67,6 +67,15 @@ double AdapterStep::finish() {
   return extra;
 }
 
+AdapterSet adapter_set(std::span<Adapter* const> adapters) {
+  AdapterSet set;
+  for (const Adapter* a : adapters) {
+    if (const auto* linear = dynamic_cast<const LinearAdapter*>(a)) set.linear.push_back(linear);
+    if (const auto* block = dynamic_cast<const BlockAdapter*>(a)) set.block.push_back(block);
+  }
+  return set;
+}
+
 void check_places(std::span<Adapter* const> adapters) {
   int prompts = 0, prefixes = 0;
   for (const Adapter* a : adapters) {

@@ -46,6 +46,8 @@ class AdapterStep {
   std::vector<std::unique_ptr<Pass>> passes_;  // in the order of recording
 };
 
+/// Those of them that act in passes, for Forward::groups.
+AdapterSet adapter_set(std::span<Adapter* const> adapters);
 /// Throws ft::InputError where two adapters want the same place before the samples.
 void check_places(std::span<Adapter* const> adapters);
 /// Is there a prompt that predicts a sample's first token?

@@ -26,6 +26,22 @@ struct CachePlaces {
   std::vector<int32_t> begin, end, to;
 };
 
+class LinearAdapter;
+class BlockAdapter;
+
+/// Adapters that act together on the tokens of a TokenGroup.
+struct AdapterSet {
+  std::vector<const LinearAdapter*> linear = {};
+  std::vector<const BlockAdapter*> block = {};
+};
+
+/// A generation whose rows have different adapters: on tokens [begin, end) of the pass `set` acts, and nobody
+/// else; null: the base answers.
+struct TokenGroup {
+  int64_t begin = 0, end = 0;
+  const AdapterSet* set = nullptr;
+};
+
 struct Forward {
   Tape& tape;
   bool training = false;     // dropout is active
@@ -38,6 +54,7 @@ struct Forward {
   std::vector<KvRows>* collect = nullptr;  // each layer's keys and values are put here
   /// Instead of cache_rows: the caller keeps the cache's lengths and says where everything is.
   const CachePlaces* places = nullptr;
+  std::vector<TokenGroup> groups = {};  // of all tokens; empty: every adapter acts on all of them
 };
 
 }  // namespace ft

@@ -9,6 +9,7 @@
 // Virtual tokens (prompts, prefixes) come with the pass: engine/nn/virtual_tokens.h.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -70,21 +71,13 @@ class Linear {
   int64_t in() const { return weight.parameter->shape[1]; }
   int64_t out() const { return weight.parameter->shape[0]; }
 
-  /// Weight, bias and the low-rank terms of this pass.
-  LinearWeights weights(Forward& f) const {
-    LinearWeights w{weight.parameter, bias.parameter, {}};
-    for (LinearAdapter* a : adapters)
-      if (a->enabled) a->low_rank(f, *this, w.low_rank);
-    return w;
-  }
-  Var operator()(Forward& f, Var x) const {
-    for (LinearAdapter* a : adapters)
-      if (a->enabled) x = a->before(f, *this, x);
-    Var y = linear(f.tape, x, weights(f));
-    for (LinearAdapter* a : adapters)
-      if (a->enabled) y = a->after(f, *this, x, y);
-    return y;
-  }
+  /// Weight, bias and the low-rank terms of this pass, each for the tokens of its adapter.
+  LinearWeights weights(Forward& f) const;
+  Var operator()(Forward& f, Var x) const;
 };
+
+/// What the adapters make of a sublayer's output.
+Var adapt_block(Forward& f, std::span<BlockAdapter* const> adapters, int layer, Sublayer sublayer, Var x,
+                const Var& residual);
 
 }  // namespace ft

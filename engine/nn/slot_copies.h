@@ -12,6 +12,7 @@ namespace ft {
 class SlotCopies {
  public:
   void add(Slot& slot, Parameter* copy) { copies_.push_back({&slot, slot.parameter, copy}); }
+  bool empty() const { return copies_.empty(); }
   /// Throws ft::InputError where another adapter's copy stands in the place.
   void set_active(bool active);
 

@@ -23,7 +23,9 @@ LowRankTermArgs<T> arguments(const LowRankTerm& t) {
           .scale = static_cast<Wide<T>>(t.scale),
           .dropout = t.dropout,
           .dropout_key = t.dropout_key,
-          .dropout_site = t.dropout_site};
+          .dropout_site = t.dropout_site,
+          .begin = t.begin,
+          .end = t.end};
 }
 
 }  // namespace
@@ -41,7 +43,8 @@ Tensor linear_forward(Tape& tape, const Tensor& x, const LinearWeights& w, const
   FT_CHECK(x.dim(1) == in, "[linear] {}: expected {} input features, got {}", w.weight->name, in, x.dim(1));
   const Tensor y = Tensor::empty({tokens, out}, x.dtype(), MemoryClass::activations, x.device());
   std::vector<Tensor> thins;
-  for (const LowRankTerm& t : w.low_rank) thins.push_back(thin(tokens, t, x, MemoryClass::activations));
+  for (const LowRankTerm& t : w.low_rank)
+    thins.push_back(thin(t.end < 0 ? tokens : t.end - t.begin, t, x, MemoryClass::activations));
   launch(tape.stream(), x.dtype(), [&]<class T>(auto& s) {
     std::vector<LowRankTermArgs<T>> terms;
     for (size_t i = 0; i < thins.size(); ++i) {
@@ -65,6 +68,9 @@ void linear_backward(Tape& tape, const LinearWeights& w, const RowIndex& rows, c
                      const std::vector<Tensor>& u, const Tensor& dy, const Gradient::Slot* dx) {
   const int64_t tokens = dy.dim(0), in = w.in(), out = w.out();
   std::vector<Tensor> du;
+  for (const LowRankTerm& t : w.low_rank)
+    FT_CHECK(t.end < 0, "[linear] {}: expected terms of all rows in backward, got one of rows up to {}",
+             w.weight->name, t.end);
   for (const LowRankTerm& t : w.low_rank) du.push_back(thin(tokens, t, dy, MemoryClass::workspace));
   launch(tape.stream(), dy.dtype(), [&]<class T>(auto& s) {
     std::vector<LowRankTermArgs<T>> terms;

@@ -21,6 +21,7 @@ struct LowRankTerm {
   float dropout = 0;
   uint64_t dropout_key = 0;
   uint32_t dropout_site = 0;
+  int64_t begin = 0, end = -1;  // the rows that it acts on, in a pass without backward; −1: all
 };
 
 struct LinearWeights {

@@ -24,9 +24,10 @@ struct LowRankTermArgs {
   float dropout = 0;
   uint64_t dropout_key = 0;
   uint32_t dropout_site = 0;
-  T* u = nullptr;                         // [T, r]: written forward, read backward (for dBt)
-  T* du = nullptr;                        // [T, r]: room that backward works in
+  T* u = nullptr;   // [T, r], or [end − begin, r]: written forward, read backward (for dBt)
+  T* du = nullptr;  // [T, r]: room that backward works in
   Wide<T>*da = nullptr, *db_t = nullptr;  // added to; null where not trained
+  int64_t begin = 0, end = -1;  // forward without dropout: the rows of x and y that it acts on; −1: all
 };
 
 template <class T>

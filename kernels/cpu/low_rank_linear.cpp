@@ -35,7 +35,8 @@ void forward(CpuStream& s, const LowRankLinearArgs<T>& a) {
   matmul(s, MatmulArgs<T>{
                 .tokens = a.tokens, .w = a.w, .x = a.x, .ldx = in, .bias = a.bias, .y = a.y, .ldy = out});
   for (const LowRankTermArgs<T>& t : a.terms) {
-    const T* x = a.x;
+    const int64_t tokens = t.end < 0 ? a.tokens : t.end - t.begin;
+    const T* x = a.x + t.begin * in;
     Tensor dropped;
     if (t.dropout > 0) {
       dropped = wide_copy<T>(a.tokens, in);
@@ -44,14 +45,14 @@ void forward(CpuStream& s, const LowRankLinearArgs<T>& a) {
     }
     low_rank_down(s,
                   LowRankDownArgs<T>{
-                      .tokens = a.tokens, .rank = t.rank, .cols = in, .x = x, .ldx = in, .w = t.a, .u = t.u});
-    low_rank_up(s, LowRankUpArgs<T>{.tokens = a.tokens,
+                      .tokens = tokens, .rank = t.rank, .cols = in, .x = x, .ldx = in, .w = t.a, .u = t.u});
+    low_rank_up(s, LowRankUpArgs<T>{.tokens = tokens,
                                     .rank = t.rank,
                                     .cols = out,
                                     .u = t.u,
                                     .w = t.b_t,
                                     .scale = t.scale,
-                                    .y = a.y,
+                                    .y = a.y + t.begin * out,
                                     .ldy = out});
   }
 }

@@ -28,8 +28,8 @@ bool is_fused(const LowRankLinearArgs<T>& a) {
   if (a.terms.empty()) return false;
   const LowRankTermArgs<T>& t = a.terms[0];
   // With dropout every block along N would have to draw the mask of all of x again.
-  return t.dropout == 0 && t.rank <= kMostRank && a.w.dtype == dtype_of<T> && a.w.cols <= kMostInputs &&
-         a.tokens * a.w.rows * a.w.cols <= kMostProducts<T>;
+  return t.dropout == 0 && t.end < 0 && t.rank <= kMostRank && a.w.dtype == dtype_of<T> &&
+         a.w.cols <= kMostInputs && a.tokens * a.w.rows * a.w.cols <= kMostProducts<T>;
 }
 
 template <class T>
@@ -62,18 +62,23 @@ void forward(CudaStream& s, const LowRankLinearArgs<T>& a) {
                   .tokens = a.tokens, .w = a.w, .x = a.x, .ldx = in, .bias = a.bias, .y = a.y, .ldy = out});
   }
   for (const LowRankTermArgs<T>& t : a.terms.subspan(fused ? 1 : 0)) {
-    low_rank_down(
-        s,
-        LowRankDownArgs<T>{
-            .tokens = a.tokens, .rank = t.rank, .cols = in, .x = a.x, .ldx = in, .w = t.a, .u = t.u},
-        mask_of(t, a.row, a.position));
-    low_rank_up(s, LowRankUpArgs<T>{.tokens = a.tokens,
+    const int64_t tokens = t.end < 0 ? a.tokens : t.end - t.begin;
+    low_rank_down(s,
+                  LowRankDownArgs<T>{.tokens = tokens,
+                                     .rank = t.rank,
+                                     .cols = in,
+                                     .x = a.x + t.begin * in,
+                                     .ldx = in,
+                                     .w = t.a,
+                                     .u = t.u},
+                  mask_of(t, a.row, a.position));
+    low_rank_up(s, LowRankUpArgs<T>{.tokens = tokens,
                                     .rank = t.rank,
                                     .cols = out,
                                     .u = t.u,
                                     .w = t.b_t,
                                     .scale = t.scale,
-                                    .y = a.y,
+                                    .y = a.y + t.begin * out,
                                     .ldy = out});
   }
 }

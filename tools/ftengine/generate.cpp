@@ -65,6 +65,14 @@ std::vector<int32_t> row_ids(const Responder& r, const Args& args, const JsonlRe
                        .output = {}});
 }
 
+/// The named adapter that a row asks for; −1: none, the base answers.
+int32_t row_set(const Responder& r, const JsonlReader& reader, const Json& row) {
+  const auto asked = row.find("adapter");
+  if (asked == row.end()) return -1;
+  if (!asked->is_string()) bad_input("{}: adapter: expected a name", reader.where());
+  return r.named(asked->get<std::string>(), reader.where());
+}
+
 void answer_one(Responder& r, const Args& args, const std::vector<int32_t>& prompt) {
   const auto start = Clock::now();
   const bool ids_only = args.output_ids || !r.tokenizer;
@@ -93,9 +101,11 @@ void answer_file(Responder& r, const Args& args) {
   uint64_t done = 0;
   for (bool more = true; more;) {
     std::vector<std::vector<int32_t>> prompts;
+    std::vector<int32_t> set_of;  // of named adapters
     while (prompts.size() < kRows && (more = reader.next(row))) {
       prompts.push_back(row_ids(r, args, reader, row));
       check_prompt(prompts.back(), r.options, r.loaded.model->facts(), reader.where());
+      set_of.push_back(row_set(r, reader, row));
     }
     if (prompts.empty()) break;
     const auto object = [&](const Answer& a) {
@@ -104,10 +114,12 @@ void answer_file(Responder& r, const Args& args) {
       out["ids"] = a.ids;
       return out;
     };
-    const std::vector<Answer> answers = r.answer(prompts, {}, done);
+    if (r.names.empty()) set_of.clear();
+    const std::vector<Answer> answers = r.answer(prompts, {}, done, set_of);
     const auto alone = r.ensemble ? r.answer_alone(prompts, done) : std::vector<std::vector<Answer>>();
     for (size_t i = 0; i < answers.size(); ++i) {
       nlohmann::ordered_json out = object(answers[i]);
+      if (!set_of.empty() && set_of[i] >= 0) out["adapter"] = r.names[static_cast<size_t>(set_of[i])];
       for (size_t m = 0; m < alone.size(); ++m) {
         nlohmann::ordered_json member = {{"adapter", args.adapters[m].string()}};
         member.update(object(alone[m][i]));
@@ -123,6 +135,7 @@ void answer_file(Responder& r, const Args& args) {
 void run(const Args& args) {
   if (args.prompt.has_value() + !args.input_ids.empty() + args.file.has_value() != 1)
     bad_input("generate: give exactly one of --prompt, --input-ids and --file");
+  if (!args.named.empty() && !args.file) bad_input("--named: rows of --file say which adapter answers them");
   Responder r(args, args.prompt || (args.file && has_text(*args.file)));
   if (args.file) return answer_file(r, args);
   answer_one(r, args,
@@ -144,6 +157,11 @@ void register_generate(CLI::App& app) {
   c->add_option(
       "--file", args->file,
       "JSONL of {messages}, {prompt}, {instruction, input} or {input_ids}; JSONL of {text, ids} out");
+  c->add_option("--named", args->named,
+                "NAME=FOLDER: an adapter for the rows of --file that ask for it, {\"adapter\": NAME}; "
+                "repeated: all in "
+                "one batch; other rows are the base's")
+      ->allow_extra_args(false);
   c->add_flag("--output-ids", args->output_ids, "print the new ids, comma separated, instead of text");
   c->callback([args] { run(*args); });
 }

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "engine/data/open_tokenizer.h"
+#include "engine/io/printable.h"
 
 namespace ft {
 namespace fs = std::filesystem;
@@ -19,6 +20,22 @@ std::optional<DType> storage(const Args& args) {
     names.push_back(entry.name);
   }
   bad_input("--dtype: \"{}\" is not known; there are {}", *args.dtype, fmt::join(names, ", "));
+}
+
+/// The name and folder of each --named.
+std::vector<std::pair<std::string, fs::path>> named_folders(const Args& args) {
+  std::vector<std::pair<std::string, fs::path>> all;
+  for (const std::string& given : args.named) {
+    const size_t at = given.find('=');
+    if (at == 0 || at == std::string::npos || at + 1 == given.size())
+      bad_input("--named: expected NAME=FOLDER, got \"{}\"", printable(given, 80));
+    all.emplace_back(given.substr(0, at), given.substr(at + 1));
+    for (size_t i = 0; i + 1 < all.size(); ++i)
+      if (all[i].first == all.back().first) bad_input("--named: two adapters have the name {}", all[i].first);
+  }
+  if (!all.empty() && !args.adapters.empty())
+    bad_input("--named: give each adapter a name, or all by --adapter; not both");
+  return all;
 }
 
 /// How the adapter was trained, else how the model was: a merged one says so itself.
@@ -83,6 +100,33 @@ void scale_adapters(const AdapterStack& stack, const Args& args) {
       (*adapter++)->set_scale(args.scales[i]);
 }
 
+/// Adapters that act on rows of their own, in one batch.
+void load_named(Responder& r, const std::vector<std::pair<std::string, fs::path>>& named) {
+  for (const auto& [name, folder] : named) {
+    // A prompt's keys are computed by its own adapters alone.
+    for (const AdapterStack& earlier : r.adapters)
+      for (Adapter* a : earlier.all()) a->set_active(false);
+    AdapterStack& stack =
+        r.adapters.emplace_back(load_stack({&folder, 1}, *r.loaded.model, r.loaded.fingerprint,
+                                           {.device = r.session.device(), .training = false, .where = {}}));
+    for (const Adapter* a : stack.all())
+      if (a->stands_in_base())
+        bad_input(
+            "{}: this {} adapter changes parameters of the base, which all rows of a batch share; answer its "
+            "rows in a call of its own, with --adapter",
+            folder.string(), a->peft_type());
+    if (!r.loaded.model->head().adapters.empty())
+      bad_input(
+          "{}: this adapter changes the output head, which all rows of a batch share; answer its rows in a "
+          "call of its own, with --adapter",
+          folder.string());
+    r.names.push_back(name);
+    r.sets.push_back(adapter_set(stack.all()));
+    r.steps.push_back(std::make_unique<AdapterStep>(*r.loaded.model, stack.all(), r.session.stream(),
+                                                    DType::f32, StepInfo()));
+  }
+}
+
 /// All adapters act together, or each stands for itself before the prompts.
 void load_adapters(Responder& r, const Args& args) {
   const auto add = [&](std::span<const fs::path> folders) {
@@ -121,16 +165,22 @@ std::vector<Answer> run(Responder& r, std::span<const std::vector<int32_t>> prom
 
 Responder::Responder(const ResponderArgs& args, bool text) : session(args.device, args.threads) {
   std::error_code ignored;
+  const auto named = named_folders(args);
   if (!fs::exists(args.model, ignored))
     bad_input("{}: no such model; give a Hugging Face folder or a .gguf file", args.model.string());
-  const fs::path adapter = args.adapters.empty() ? fs::path() : args.adapters.front();
+  std::vector<fs::path> folders = args.adapters;
+  for (const auto& [name, folder] : named) folders.push_back(folder);
+  const fs::path adapter = folders.empty() ? fs::path() : folders.front();
   const ModelLoadOptions load{.storage = storage(args), .device = session.device()};
   const RecordedText trained = recorded(args, adapter);
   open_text(*this, args, text, adapter, trained);
   settle_options(*this, args, adapter, trained);
   loaded = load_model(args.model, load, session.host());
-  load_adapters(*this, args);
-  for (const fs::path& given : args.adapters)
+  if (named.empty())
+    load_adapters(*this, args);
+  else
+    load_named(*this, named);
+  for (const fs::path& given : folders)
     for (const fs::path& folder : adapter_folders(given))
       if (changes_nothing(folder))
         fmt::print(stderr, "warning: the adapter {} changes nothing: the answers are the base's own\n",
@@ -146,10 +196,23 @@ std::vector<int32_t> Responder::prompt_ids(const Sample& sample) const {
   return ids;
 }
 
+int32_t Responder::named(const std::string& name, const std::string& where) const {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end())
+    bad_input("{}: the adapter \"{}\" was not given; there {} {}", where, printable(name, 40),
+              names.empty() ? "is" : "are",
+              names.empty() ? "no --named NAME=FOLDER" : fmt::format("{}", fmt::join(names, ", ")));
+  return static_cast<int32_t>(found - names.begin());
+}
+
 std::vector<Answer> Responder::answer(std::span<const std::vector<int32_t>> prompts, const OnText& on_text,
-                                      uint64_t first_row) {
-  Batching batching{.first_row = first_row, .ensemble = ensemble};
-  for (const auto& step : steps) batching.before.push_back(step->before());
+                                      uint64_t first_row, std::span<const int32_t> set_of) {
+  Batching batching{.first_row = first_row, .sets = sets, .ensemble = ensemble};
+  batching.set_of.assign(set_of.begin(), set_of.end());
+  for (const int32_t set : set_of)
+    batching.before.push_back(set < 0 ? nullptr : steps[static_cast<size_t>(set)]->before());
+  for (const auto& step : steps)
+    if (names.empty()) batching.before.push_back(step->before());
   return run(*this, prompts, on_text, batching);
 }
 
