@@ -1,11 +1,13 @@
 // ftengine chat, by pipe and on a terminal: turns are kept and rendered as in training, and Ctrl-C does what
 // it says.
+#include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <sstream>
 
 #include "tests/cli/program.h"
@@ -108,6 +110,16 @@ TEST(Chat, BadInput) {
   EXPECT_NE(ftengine({"--help"}).out.find("chat "), std::string::npos);
 }
 
+/// Bare containers have no terminals to give.
+bool has_terminals() {
+  const int fd = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (fd < 0) return false;
+  const bool usable =
+      ::grantpt(fd) == 0 && ::unlockpt(fd) == 0 && ::ptsname(fd) && ::access(::ptsname(fd), R_OK) == 0;
+  ::close(fd);
+  return usable;
+}
+
 /// The program on a terminal of its own.
 class OnTerminal {
  public:
@@ -154,6 +166,7 @@ class OnTerminal {
 constexpr const char* kPrompt = "\033[1;36m> \033[0m";
 
 TEST(Chat, CtrlCStopsTheAnswerAndOneMoreLeaves) {
+  if (!has_terminals()) GTEST_SKIP() << "no terminals here";
   const Home home;
   edit(home / "model/config.json", "\"max_position_embeddings\": 1024",
        "\"max_position_embeddings\": 1000000");
@@ -172,6 +185,7 @@ TEST(Chat, CtrlCStopsTheAnswerAndOneMoreLeaves) {
 }
 
 TEST(Chat, CtrlDAndExitLeave) {
+  if (!has_terminals()) GTEST_SKIP() << "no terminals here";
   const Home home;
   for (const char* keys : {"\x04", "/exit\n"}) {
     OnTerminal t({"chat", "--model", "model"}, home.path());
