@@ -1,5 +1,6 @@
 #include "adapters/dora.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "adapters/linear_choice.h"
@@ -62,7 +63,7 @@ Parameter& Dora::add(const Linear& l, const LowRankTerm& term, const AttachOptio
 void Dora::prepare(Forward& f, double dropout) {
   for (Site& s : sites_) {
     const Linear& l = *s.linear;
-    if (l.adapters.size() > 1)
+    if (std::count_if(l.adapters.begin(), l.adapters.end(), [](auto* a) { return a->enabled; }) > 1)
       bad_input(
           "adapter: {} has DoRA and another adapter; DoRA scales all of the layer's output, so nothing else "
           "can act there",
