@@ -176,5 +176,24 @@ TEST(NamedAdapters, WhatActsOnAllRowsIsRefused) {
   expect_bad_input(generate({"--named", "a=lora", "--input-ids", "1"}), {"--named", "--file"});
 }
 
+TEST(NamedAdapters, ShareATemplate) {
+  const Home home;
+  for (const char* name : {"chatml", "human_assistant"})
+    expect_success(
+        ftengine({"run", FT_SOURCE_DIR "/configs/quickstart-tiny.yaml", "--set", "model.path=model", "--set",
+                  std::string("data.template=") + name, "--set", "training.max_steps=1", "--set",
+                  "adapter={peft_type: LORA, r: 2}", "--set", "training.eval_strategy=no", "--set",
+                  std::string("training.output_dir=") + name},
+                 home.path()));
+  const std::vector<std::string> both = {"--named", "a=chatml", "--named", "b=human_assistant"};
+  const std::string row = "{\"prompt\": \"x\", \"adapter\": \"b\"}\n";
+  expect_bad_input(home.generate(row, both), {"human_assistant", "rendered otherwise", "--template"});
+  std::vector<std::string> insisting = both;
+  insisting.insert(insisting.end(), {"--template", "human_assistant"});
+  const Outcome o = home.generate(row, insisting);
+  expect_success(o);
+  EXPECT_NE(o.err.find("warning: chatml"), std::string::npos) << o.err;
+}
+
 }  // namespace
 }  // namespace ft::cli

@@ -62,7 +62,8 @@ void open_text(Responder& r, const Args& args, bool text, const fs::path& adapte
   if (text && args.prompt_template != "none")
     r.prompt_template = open_template(
         args.prompt_template ? ConfigNode(*args.prompt_template) : trained.prompt_template, r.tokenizer);
-  if (r.prompt_template) check_recorded(trained, *r.prompt_template, args.prompt_template.has_value());
+  if (r.prompt_template && args.named.empty())
+    check_recorded(trained, *r.prompt_template, args.prompt_template.has_value());
   if (args.generation.system && !r.prompt_template)
     bad_input(
         "--system: a system message needs a template and a prompt that is text; write it into the prompt");
@@ -101,8 +102,10 @@ void scale_adapters(const AdapterStack& stack, const Args& args) {
 }
 
 /// Adapters that act on rows of their own, in one batch.
-void load_named(Responder& r, const std::vector<std::pair<std::string, fs::path>>& named) {
+void load_named(Responder& r, const Args& args, const std::vector<std::pair<std::string, fs::path>>& named) {
   for (const auto& [name, folder] : named) {
+    if (r.prompt_template)  // one for all rows
+      check_recorded(recorded(args, folder), *r.prompt_template, args.prompt_template.has_value());
     // A prompt's keys are computed by its own adapters alone.
     for (const AdapterStack& earlier : r.adapters)
       for (Adapter* a : earlier.all()) a->set_active(false);
@@ -179,7 +182,7 @@ Responder::Responder(const ResponderArgs& args, bool text) : session(args.device
   if (named.empty())
     load_adapters(*this, args);
   else
-    load_named(*this, named);
+    load_named(*this, args, named);
   for (const fs::path& given : folders)
     for (const fs::path& folder : adapter_folders(given))
       if (changes_nothing(folder))
