@@ -22,6 +22,8 @@ METHODS = [
     row("PiSSA r 8", lora(init_lora_weights="pissa_niter_4"), 1e-3),
     row("AdaLoRA r 12 → 8", dict(peft_type="ADALORA", init_r=12, target_r=8, tinit=5, tfinal=10, deltaT=5, target_modules="all-linear"), 8e-3),
     row("VeRA r 256", dict(peft_type="VERA", r=256, target_modules=["q_proj", "v_proj"]), 2e-2),
+    row("LoHa r 4", dict(peft_type="LOHA", r=4, alpha=8, target_modules="all-linear"), 1e-2),
+    row("LoKr r 8", dict(peft_type="LOKR", r=8, alpha=16, target_modules="all-linear"), 2e-2),
     row("IA3", dict(peft_type="IA3"), 3e-2),
     row("LN tuning", dict(peft_type="LN_TUNING"), 1e-2),
     row("Pfeiffer adapters", dict(peft_type="BOTTLENECK", architecture="pfeiffer", reduction_factor=16), 2e-3),
