@@ -50,10 +50,7 @@ AdaLoraConfig read_adalora_config(const ConfigNode& node, const std::string& sec
   }
   f.accept_null_or_default("bias", ConfigNode("none"));
   accept_unsupported_lora_fields(f);
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 

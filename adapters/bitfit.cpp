@@ -28,10 +28,7 @@ BitFitConfig read_config(const ConfigNode& node, const std::string& section, boo
   read_layers(f, c.layers);
   read_names(f, "modules_to_save", c.modules_to_save);
   f.renamed("target_modules", "bias_names");
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 

@@ -55,10 +55,7 @@ BottleneckConfig read_config(const ConfigNode& node, const std::string& section,
   f.renamed("target_modules", "layers_to_transform");
   f.renamed("adapter_size", "bottleneck_size");
   f.renamed("activation", "non_linearity");
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   if (factor && size && !saved)
     f.fail("bottleneck_size", "and reduction_factor say the same thing; write one of them");
   try {

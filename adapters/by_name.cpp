@@ -97,10 +97,7 @@ std::unique_ptr<Adapter> make_by_name(const ConfigNode& config, const std::strin
   Fields f(config, section);
   ignore_file_fields(f);
   read_names(f, "trainable", patterns);
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   if (patterns.empty()) f.fail("trainable", "names no parameter; write regular expressions");
   return std::make_unique<ByName>(std::move(patterns));
 }

@@ -67,10 +67,7 @@ Ia3Config read_config(const ConfigNode& node, const std::string& section, bool s
   f.get("init_ia3_weights", c.init_ia3_weights);
   read_layers(f, c.layers);
   read_names(f, "modules_to_save", c.modules_to_save);
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 

@@ -41,10 +41,7 @@ LnTuningConfig read_config(const ConfigNode& node, const std::string& section, b
       f.fail(key, "expected names of norm layers or a regular expression, got all-linear");
   read_layers(f, c.layers);
   read_names(f, "modules_to_save", c.modules_to_save);
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 

@@ -29,10 +29,7 @@ LohaConfig read_config(const ConfigNode& node, const std::string& section, bool 
   Fields f(node, section);
   read_lycoris_fields(f, c, kMostRank);
   f.get("init_weights", c.init);
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 

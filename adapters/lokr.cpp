@@ -45,10 +45,7 @@ LokrConfig read_config(const ConfigNode& node, const std::string& section, bool 
     else
       f.fail("init_weights", fmt::format("expected true, false or lycoris, got {}", init->describe()));
   }
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 

@@ -103,10 +103,7 @@ LoraConfig read_lora_config(const ConfigNode& node, const std::string& section, 
   f.renamed("alpha", "lora_alpha");
   f.renamed("dropout", "lora_dropout");
   accept_unsupported_lora_fields(f);
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 

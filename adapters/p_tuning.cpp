@@ -1,6 +1,7 @@
 // P-tuning (Liu et al. 2021, "GPT Understands, Too"): a prompt as in prompt tuning, made by a small network
 // that is trained in its place. Field names, modules and files are PEFT's (0.21). What is stored for use is
 // the prompt that the network makes; the network stands beside it and is needed to go on training.
+#include "adapters/peft_fields.h"
 #include "adapters/prompt_learning.h"
 #include "adapters/registry.h"
 
@@ -25,10 +26,7 @@ PTuningConfig read_config(const ConfigNode& node, const std::string& section, bo
   f.get("encoder_hidden_size", c.hidden, between(1, kMaxWidth));
   f.get("encoder_num_layers", c.layers, between(1, kMaxLayers));
   f.get("encoder_dropout", c.dropout, probability());
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   if (c.prompt.automatic)
     f.fail("num_virtual_tokens", "auto is for prompts that start from a text; give a number");
   return c;

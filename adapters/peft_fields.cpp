@@ -8,6 +8,13 @@ void ignore_file_fields(Fields& fields) {
     fields.node(key);
 }
 
+void finish_fields(Fields& fields, bool saved) {
+  if (saved)
+    fields.finish_lenient();
+  else
+    fields.finish();
+}
+
 void read_names(Fields& fields, std::string_view key, std::vector<std::string>& names) {
   const ConfigNode* node = fields.node(key);
   if (!node || node->is_null()) return;

@@ -13,6 +13,10 @@ namespace ft {
 /// Accepts what PEFT writes about the file and not about the method, and `init_from`.
 void ignore_file_fields(Fields& fields);
 
+/// Throws ft::InputError for the first key that nobody asked for; in a `saved` adapter's file, which another
+/// version of PEFT may have written, only where it asks for something.
+void finish_fields(Fields& fields, bool saved);
+
 /// A list of names, one name, or null (leaves `names` empty).
 void read_names(Fields& fields, std::string_view key, std::vector<std::string>& names);
 

@@ -9,6 +9,7 @@
 // is SAMPLE_VOCAB here.
 #include <algorithm>
 
+#include "adapters/peft_fields.h"
 #include "adapters/prompt_learning.h"
 #include "adapters/registry.h"
 
@@ -57,10 +58,7 @@ PrefixConfig read_config(const ConfigNode& node, const std::string& section, boo
   }
   f.renamed("prefix_init_text", "prefix_tuning_init_text");
   read_layers(f, c.layers);
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   const bool from_text = c.start == PromptStart::text;
   if (!saved && (start || from_text) && (c.projection || c.zero))
     f.fail("prefix_tuning_init",

@@ -2,6 +2,7 @@
 // the model reads as if they were embeddings of tokens before each sample. Field names, start and files are
 // PEFT's (0.21); left out, the start is SAMPLE_VOCAB where PEFT's is RANDOM, normal numbers some thirty times
 // as large as embeddings, from which little is learned.
+#include "adapters/peft_fields.h"
 #include "adapters/prompt_learning.h"
 #include "adapters/registry.h"
 #include "engine/ops/embedding.h"
@@ -28,10 +29,7 @@ PromptTuningConfig read_config(const ConfigNode& node, const std::string& sectio
   }
   f.ignore("tokenizer_name_or_path");  // the model's own is used
   f.accept_null_or_default("tokenizer_kwargs");
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   if (c.start == PromptStart::text && c.text.empty() && !saved)
     f.fail("prompt_tuning_init", "TEXT needs prompt_tuning_init_text: the words to start from");
   if (c.prompt.automatic && c.start != PromptStart::text)

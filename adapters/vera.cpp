@@ -40,10 +40,7 @@ VeraConfig read_config(const ConfigNode& node, const std::string& section, bool 
   f.get("init_weights", c.init);
   read_linear_choice(f, c.choice);
   f.accept_null_or_default("bias", ConfigNode("none"));
-  if (saved)
-    f.finish_lenient();
-  else
-    f.finish();
+  finish_fields(f, saved);
   return c;
 }
 
