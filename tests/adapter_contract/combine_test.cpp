@@ -8,19 +8,12 @@
 #include "engine/io/safetensors.h"
 #include "engine/io/text_file.h"
 #include "tests/adapter_contract/subject.h"
+#include "tests/read_tensor.h"
 
 namespace ft::contract {
 namespace {
 
 const fs::path kFolder = fs::path(FT_SOURCE_DIR) / "tests/fixtures/combined";
-
-std::vector<float> values_of(const SafetensorsFile& file, const std::string& name) {
-  const TensorInfo* info = file.find(name);
-  if (!info) throw Error(name + " is missing");
-  std::vector<float> values(static_cast<size_t>(element_count(*info)));
-  file.read_all(*info, values.data());
-  return values;
-}
 
 /// lora_B · lora_A of every module: signs and order of singular vectors are nobody's business.
 std::vector<double> changes(const fs::path& path) {
@@ -32,7 +25,7 @@ std::vector<double> changes(const fs::path& path) {
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     const std::string other = std::string(name).replace(name.find("lora_A"), 6, "lora_B");
-    const std::vector<float> a = values_of(file, name), b = values_of(file, other);
+    const std::vector<float> a = read_tensor(file, name), b = read_tensor(file, other);
     const int64_t rank = file.find(name)->shape[0], in = file.find(name)->shape[1],
                   out = file.find(other)->shape[0];
     for (int64_t n = 0; n < out; ++n)
@@ -74,7 +67,7 @@ TEST_P(Combine, IsWhatPeftMakes) {
     ASSERT_TRUE(ours.find(t.name)) << t.name;
     EXPECT_EQ(ours.find(t.name)->shape, t.shape) << t.name;
     if (GetParam() == "svd") continue;
-    const std::vector<float> want = values_of(theirs, t.name), got = values_of(ours, t.name);
+    const std::vector<float> want = read_tensor(theirs, t.name), got = read_tensor(ours, t.name);
     EXPECT_LT(distance({got.begin(), got.end()}, {want.begin(), want.end()}), 1e-6) << t.name;
   }
   EXPECT_LT(distance(changes(out.path() / "adapter_model.safetensors"),

@@ -5,19 +5,12 @@
 #include "engine/core/check.h"
 #include "engine/io/safetensors.h"
 #include "tests/cli/program.h"
+#include "tests/read_tensor.h"
 
 namespace ft::cli {
 namespace {
 
 using nlohmann::json;
-
-std::vector<float> values_of(const SafetensorsFile& file, const std::string& name) {
-  const TensorInfo* info = file.find(name);
-  if (!info) throw Error(name + " is missing");
-  std::vector<float> values(static_cast<size_t>(element_count(*info)));
-  file.read_all(*info, values.data());
-  return values;
-}
 
 TEST(Mixed, TrainsAndAnswersAsPeftDoes) {
   const TemporaryFolder folder;
@@ -46,8 +39,8 @@ TEST(Mixed, TrainsAndAnswersAsPeftDoes) {
     const fs::path name = fs::path(t.name.substr(0, colon)) / "adapter_model.safetensors";
     const std::string tensor = t.name.substr(colon + 1);
     const SafetensorsFile ours(folder / "out" / name), start(mixed / name);
-    const std::vector<float> want = values_of(final, t.name), got = values_of(ours, tensor),
-                             from = values_of(start, tensor);
+    const std::vector<float> want = read_tensor(final, t.name), got = read_tensor(ours, tensor),
+                             from = read_tensor(start, tensor);
     double difference = 0, moved = 0;
     for (size_t i = 0; i < want.size(); ++i) {
       difference += std::pow(static_cast<double>(got[i]) - want[i], 2);

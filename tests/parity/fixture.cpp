@@ -195,17 +195,6 @@ double relative_distance(const std::vector<double>& a, const std::vector<float>&
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-std::vector<float> read_tensor(const WeightSource& file, const std::string& name) {
-  const TensorInfo* info = file.find(name);
-  if (!info) {
-    ADD_FAILURE() << file.path() << " has no " << name;
-    return {};
-  }
-  std::vector<float> values(static_cast<size_t>(element_count(*info)));
-  file.read_all(*info, values.data());
-  return values;
-}
-
 std::string read_bytes(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   std::stringstream bytes;

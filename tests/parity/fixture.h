@@ -17,6 +17,7 @@
 #include "engine/train/pass.h"
 #include "engine/train/trainer.h"
 #include "models/load.h"
+#include "tests/read_tensor.h"
 
 namespace ft::test {
 
@@ -78,7 +79,6 @@ class Fixture {
 
 /// ‖a − b‖ / ‖b‖.
 double relative_distance(const std::vector<double>& a, const std::vector<float>& b);
-std::vector<float> read_tensor(const WeightSource& file, const std::string& name);
 std::string read_bytes(const std::filesystem::path& file);
 
 }  // namespace ft::test
