@@ -23,6 +23,7 @@ namespace ft {
 namespace {
 
 constexpr size_t kAlign = 64;
+constexpr size_t kHugePage = size_t{1} << 21;
 size_t round_up(size_t n, size_t to) {
   return (n + to - 1) / to * to;
 }
@@ -32,9 +33,12 @@ struct Counter {
 };
 std::array<Counter, kMemoryClasses> counters;
 
-// Best fit over free blocks of one address range; neighbours merge when freed.
+// Best fit over free blocks of one address range of huge pages; neighbours merge when freed.
 class Arena {
  public:
+  /// `gives_back`: whole pages inside a freed block go back to the system.
+  explicit Arena(bool gives_back) : gives_back_(gives_back) {}
+
   void* allocate(size_t bytes) {
     std::lock_guard lock(mutex_);
     if (!base_) reserve();
@@ -50,6 +54,10 @@ class Arena {
   void release(void* p, size_t bytes) {
     std::lock_guard lock(mutex_);
     size_t offset = static_cast<size_t>(static_cast<std::byte*>(p) - base_), size = bytes;
+    if (gives_back_) {
+      const size_t first = round_up(offset, kHugePage), end = (offset + size) / kHugePage * kHugePage;
+      if (first < end) madvise(base_ + first, end - first, MADV_DONTNEED);
+    }
     auto next = by_offset_.lower_bound(offset);
     if (next != by_offset_.end() && next->first == offset + size) {
       size += next->second;
@@ -75,12 +83,13 @@ class Arena {
           mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (p == MAP_FAILED) continue;
       madvise(p, bytes, MADV_HUGEPAGE);
-      base_ = static_cast<std::byte*>(p);
-      insert(0, bytes);
+      const size_t skip = round_up(reinterpret_cast<size_t>(p), kHugePage) - reinterpret_cast<size_t>(p);
+      base_ = static_cast<std::byte*>(p) + skip;
+      insert(0, bytes - skip);
       return;
     }
     fail(
-        "[memory] the system refuses to reserve addresses for activations; raise the limit on virtual memory "
+        "[memory] the system refuses to reserve addresses for tensors; raise the limit on virtual memory "
         "(ulimit -v)");
   }
   void insert(size_t offset, size_t size) {
@@ -88,19 +97,17 @@ class Arena {
     by_size_.insert({size, offset});
   }
 
+  const bool gives_back_;
   std::mutex mutex_;
   std::byte* base_ = nullptr;
   std::map<size_t, size_t> by_offset_;           // offset -> size of a free block
   std::set<std::pair<size_t, size_t>> by_size_;  // (size, offset): lower_bound is the best fit, lowest first
 };
 
-Arena& arena() {
-  static Arena* a = new Arena;  // outlives every static tensor
-  return *a;
-}
-
-bool is_short_lived(MemoryClass c) {
-  return c == MemoryClass::activations || c == MemoryClass::workspace;
+Arena& arena(MemoryClass c) {
+  static Arena* long_lived = new Arena(true);  // both outlive every static tensor
+  static Arena* short_lived = new Arena(false);
+  return c == MemoryClass::activations || c == MemoryClass::workspace ? *short_lived : *long_lived;
 }
 
 }  // namespace
@@ -151,12 +158,10 @@ void count_freed(MemoryClass c, size_t bytes) noexcept {
 void* allocate_host(size_t bytes, MemoryClass c) {
   const size_t size = round_up(bytes ? bytes : 1, kAlign);
   void* p = nullptr;
-  if (is_short_lived(c) && !FT_PLAIN_MALLOC) {
-    p = arena().allocate(size);
-  } else {
+  if (FT_PLAIN_MALLOC)
     p = std::aligned_alloc(kAlign, size);
-    if (p && size >= (size_t{1} << 22)) madvise(p, size, MADV_HUGEPAGE);
-  }
+  else
+    p = arena(c).allocate(size);
   if (!p) fail("[memory] no room for {} more bytes of {}", bytes, memory_class_name(c));
   count_allocated(c, size);
   return p;
@@ -166,10 +171,10 @@ void free_host(void* p, size_t bytes, MemoryClass c) noexcept {
   if (!p) return;
   const size_t size = round_up(bytes ? bytes : 1, kAlign);
   count_freed(c, size);
-  if (is_short_lived(c) && !FT_PLAIN_MALLOC)
-    arena().release(p, size);
-  else
+  if (FT_PLAIN_MALLOC)
     std::free(p);
+  else
+    arena(c).release(p, size);
 }
 
 }  // namespace ft

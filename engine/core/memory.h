@@ -1,8 +1,9 @@
 // Memory by purpose. Two kinds of life:
-//   long  - weights, trainables, gradients, optimizer state: as long as the model; plain page-aligned blocks.
-//   short - activations and workspace: one arena, best fit with coalescing inside one reserved range of
-//           addresses, so that the resident size is the arena's high-water mark and ragged shapes do not
-//           hoard.
+//   long  - weights, trainables, gradients, optimizer state: as long as the model;
+//   short - activations and workspace.
+// Each kind has one arena: best fit with coalescing inside one reserved range of addresses on huge pages (a
+// product that streams weights would miss the TLB all the time on small ones), so that the resident size is
+// the arena's high-water mark and ragged shapes do not hoard. The long one gives freed pages back.
 // Every byte is counted by class; peaks are exact (they do not depend on the operating system).
 #pragma once
 

@@ -12,7 +12,7 @@
 
 namespace ft {
 
-constexpr int64_t kHeadChunk = 64;
+constexpr int64_t kHeadChunk = 128;
 
 /// The rows of `x` [tokens, C] named by `rows`, in that order.
 Var gather_rows(Tape&, const Var& x, std::shared_ptr<const std::vector<int32_t>> rows);

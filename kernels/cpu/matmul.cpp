@@ -49,8 +49,8 @@ void prepare(const MatmulArgs<T>& a, int64_t row, int64_t count, int64_t p, int6
 
 // ---- many rows ----
 
-constexpr int64_t kBlockRows = 96;  // a block's chunk of x, 108 KB, shares L2 with W's panels on their way
-constexpr int64_t kTaskPanels = 6;  // at least
+constexpr int64_t kBlockRows = 132;  // a block's chunk of x, 152 KB, shares L2 with W's panels on their way
+constexpr int64_t kTaskPanels = 6;   // at least
 
 /// Rows [row, row + count) by panels [p0, p0 + panels).
 template <class T, class S>

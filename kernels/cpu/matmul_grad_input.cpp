@@ -6,8 +6,8 @@
 // Within a panel of W the 16 outputs of one input k are neighbours: so here W is the broadcast operand and
 // vectors run over the rows of dyᵀ, transposed chunk by chunk into panels of 16 tokens. A tile's slice of W
 // (a few k by a chunk of n) is gathered, widened, into one contiguous strip that serves all tokens of the
-// block. Sums of a block are kept transposed, [k][token], and turned around once at the end. Padding rows of
-// W are never read.
+// block. Sums of a block are kept transposed, [k][token], and turned around once they are complete. Padding
+// rows of W are never read.
 #include "engine/ops/matmul.h"
 
 #include <cstring>
@@ -30,6 +30,8 @@ namespace {
 // A task's block of dx: wide enough that transposing its dy, and tall enough that widening its W, are a few
 // percent.
 constexpr int64_t kBlockTokens = 128, kBlockInputs = 384;
+template <class T>
+constexpr int64_t kLine = 64 / sizeof(T);
 constexpr int64_t kGroup = 4;  // tiles whose strips (7 KB each) are kept between passes over the tokens
 
 template <class T, bool kOld>
@@ -52,6 +54,15 @@ struct StripAhead {
   int64_t step, panel;  // bytes
 };
 
+/// One line of each of the tile's tokens that will be needed soon: of dy, to be transposed for the next
+/// chunk, or, in the last one, of dx, where the sums will go. Asked for, two a panel, while the tile
+/// computes.
+template <class T>
+struct LinesAhead {
+  const T* p;
+  int64_t ld;
+};
+
 struct Filled {};  // in place of a storage type: the strip is ready
 
 /// One tile over one chunk of n: M inputs k by P panels of 16 tokens. `strip` is the tile's slice of W,
@@ -60,13 +71,18 @@ struct Filled {};  // in place of a storage type: the strip is ready
 /// [depth][16], `dy_panel` elements apart; `out` [M] rows of tokens.
 template <class T, class S, int M, int P>
 HWY_NOINLINE void grad_input_tile(int64_t depth, T* strip, const S* w, int64_t w_panel, const T* dy,
-                                  int64_t dy_panel, StripAhead ahead, T* out, int64_t ld, bool old) {
+                                  int64_t dy_panel, StripAhead ahead, LinesAhead<T> lines, T* out, int64_t ld,
+                                  bool old) {
   Tile<T, M, P * Shape<T>::kPanelVectors> tile;
   tile.zero();
   for (; depth > 0; depth -= kPanelRows) {
     if constexpr (!std::is_same_v<S, Filled>) {
       widen(w, M * kPanelRows, strip);
       w += w_panel;
+    }
+    for (int i = 0; i < 2; ++i) {
+      __builtin_prefetch(lines.p, 0, 2);
+      lines.p += lines.ld;
     }
     const char* next = ahead.p;
     const int64_t rows = std::min(depth, kPanelRows);
@@ -89,8 +105,8 @@ HWY_NOINLINE void grad_input_tile(int64_t depth, T* strip, const S* w, int64_t w
 }
 
 template <class T, class S>
-using GradInputTile = void (*)(int64_t, T*, const S*, int64_t, const T*, int64_t, StripAhead, T*, int64_t,
-                               bool);
+using GradInputTile = void (*)(int64_t, T*, const S*, int64_t, const T*, int64_t, StripAhead, LinesAhead<T>,
+                               T*, int64_t, bool);
 
 template <class T, class S, int P, size_t... M>
 constexpr std::array<GradInputTile<T, S>, sizeof...(M)> grad_input_tiles(std::index_sequence<M...>) {
@@ -135,15 +151,20 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
   const auto weights = [&](int64_t n, int64_t k) {
     return static_cast<const S*>(a.w.data) + packed_index(n / kPanelRows * kPanelRows, k, K);
   };
+  T* dx = a.dx + row * a.ldx + k0;
+  int64_t turned = 0;  // inputs whose sums are complete and in dx
   for (int64_t n = 0; n < N; n += chunk) {
     const int64_t depth = std::min(chunk, N - n);
+    const bool last = n + depth >= N;
+    const T* dy_next = a.dy + row * a.ldy + n + depth;
     transpose_tokens(a, row, count, n, depth, dy_panel, dy);
     for (int64_t g = 0; g < tiles.count; g += kGroup) {
       const int64_t end = std::min(g + kGroup, tiles.count);
       // The group after this one: the next inputs, or the first ones in the next chunk of n.
       const bool wraps = end == tiles.count;
       const S* after = weights(wraps ? std::min(n + chunk, N - 1) : n, k0 + (wraps ? 0 : tiles.begin(end)));
-      const int64_t bytes = Shape<T>::kRows * kPanelRows * int64_t{sizeof(S)} / token_panels + 1;
+      const int64_t passes = ceil_div(token_panels, kPanels);
+      const int64_t bytes = Shape<T>::kRows * kPanelRows * int64_t{sizeof(S)} / passes + 1;
       StripAhead ahead = {reinterpret_cast<const char*>(after), bytes / kPanelRows + 1,
                           w_panel * int64_t{sizeof(S)}};
       for (int64_t p = 0; p < token_panels;) {
@@ -153,29 +174,37 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
           T* strip = strips + (i - g) * strip_length;
           T* out = sums + tiles.begin(i) * ld + p * kPanelRows;
           const T* dy_tile = dy + p * dy_panel;
+          const int64_t token = p * kPanelRows, column = std::min(i * kLine<T>, chunk);
+          const LinesAhead<T> lines = last ? LinesAhead<T>{dx + token * a.ldx + tiles.begin(i), a.ldx}
+                                           : LinesAhead<T>{dy_next + token * a.ldy + column, a.ldy};
           if (p > 0) {
-            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, out, ld, n > 0);
+            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, lines, out, ld,
+                                    n > 0);
             continue;
           }
           const S* w = weights(n, k0 + tiles.begin(i));
           if constexpr (std::is_same_v<First, S>) {
-            kFirst[all][height - 1](depth, strip, w, w_panel, dy_tile, dy_panel, ahead, out, ld, n > 0);
+            kFirst[all][height - 1](depth, strip, w, w_panel, dy_tile, dy_panel, ahead, lines, out, ld,
+                                    n > 0);
           } else {
             for (int64_t q = 0; q < ceil_div(depth, kPanelRows); ++q) {
               widen(w + q * w_panel, height * kPanelRows, strip + q * height * kPanelRows);
             }
-            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, out, ld, n > 0);
+            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, lines, out, ld,
+                                    n > 0);
           }
         }
         p += all ? kPanels : 1;
       }
+      if (!last) continue;
+      const int64_t done = wraps ? width : tiles.begin(end) / kPanelRows * kPanelRows;
+      if (a.accumulate)
+        transpose<true>(sums + turned * ld, ld, done - turned, count, dx + turned, a.ldx);
+      else
+        transpose<false>(sums + turned * ld, ld, done - turned, count, dx + turned, a.ldx);
+      turned = done;
     }
   }
-  T* dx = a.dx + row * a.ldx + k0;
-  if (a.accumulate)
-    transpose<true>(sums, ld, width, count, dx, a.ldx);
-  else
-    transpose<false>(sums, ld, width, count, dx, a.ldx);
 }
 
 template <class T, class S>
@@ -183,7 +212,7 @@ void grad_input(CpuStream& stream, const MatmulGradInputArgs<T>& a) {
   const Cut rows = cut_by(a.tokens, kBlockTokens, kPanelRows);
   const int64_t K = a.w.cols;
   const int64_t tasks = useful_tasks(static_cast<double>(a.tokens) * static_cast<double>(a.w.rows * K));
-  const int64_t parts = parts_beside(rows.count, tasks, K, kBlockInputs / 3, kBlockInputs);
+  const int64_t parts = parts_beside(rows.count, tasks, K, kBlockInputs / 2, kBlockInputs);
   const Cut inputs = cut_into(K, parts, Shape<T>::kRows);
   stream.parallel(rows.count * inputs.count, [&](int64_t task) {
     const int64_t r = task % rows.count, k = task / rows.count;

@@ -1,4 +1,4 @@
-// out[c][r] (+)= in[r][c], in blocks of one or two 128-bit vectors squared, edges element by element.
+// out[c][r] (+)= in[r][c], in blocks of one to four squares of 128-bit vectors, edges element by element.
 // Included once a target, inside no namespace.
 #if defined(FT_KERNELS_CPU_SIMD_MATRIX_TRANSPOSE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FT_KERNELS_CPU_SIMD_MATRIX_TRANSPOSE_INL_H_
@@ -30,20 +30,21 @@ HWY_INLINE void transpose_block(const T* in, int64_t, T* out, int64_t) {
 #else
 template <class T>
 struct Block {
-  using D = hn::CappedTag<T, 32 / sizeof(T)>;  // one or two 128-bit parts
+  using D = hn::CappedTag<T, 64 / sizeof(T)>;  // one, two or four 128-bit parts
   static constexpr int64_t kCols = 16 / sizeof(T), kRows = static_cast<int64_t>(hn::MaxLanes(D()));
 };
 
-/// `in` and, where a vector has two parts, the row kCols further down.
-template <class T>
-HWY_INLINE auto load_rows(const T* in, int64_t ld) {
-  const typename Block<T>::D d;
-  const hn::Full128<T> part;
-  const auto low = hn::LoadU(part, in);
-  if constexpr (Block<T>::kRows > Block<T>::kCols)
-    return hn::Combine(d, hn::LoadU(part, in + Block<T>::kCols * ld), low);
-  else
-    return low;
+/// `in` and, where a vector of D has more parts, the rows kCols, 2 kCols and 3 kCols further down.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> load_rows(D d, const T* in, int64_t ld) {
+  constexpr int64_t kParts = hn::MaxLanes(D()) * sizeof(T) / 16;
+  if constexpr (kParts > 1) {
+    const hn::Half<D> half;
+    const auto high = load_rows(half, in + kParts / 2 * Block<T>::kCols * ld, ld);
+    return hn::Combine(d, high, load_rows(half, in, ld));
+  } else {
+    return hn::LoadU(d, in);
+  }
 }
 template <bool kAdd, class D>
 HWY_INLINE void put_vector(D d, hn::Vec<D> v, hn::TFromD<D>* p) {
@@ -53,8 +54,8 @@ HWY_INLINE void put_vector(D d, hn::Vec<D> v, hn::TFromD<D>* p) {
 template <bool kAdd>
 HWY_INLINE void transpose_block(const float* in, int64_t ld_in, float* out, int64_t ld_out) {
   const Block<float>::D d;
-  const auto r0 = load_rows(in, ld_in), r1 = load_rows(in + ld_in, ld_in);
-  const auto r2 = load_rows(in + 2 * ld_in, ld_in), r3 = load_rows(in + 3 * ld_in, ld_in);
+  const auto r0 = load_rows(d, in, ld_in), r1 = load_rows(d, in + ld_in, ld_in);
+  const auto r2 = load_rows(d, in + 2 * ld_in, ld_in), r3 = load_rows(d, in + 3 * ld_in, ld_in);
   const auto a = hn::InterleaveLower(d, r0, r2), b = hn::InterleaveLower(d, r1, r3);
   const auto e = hn::InterleaveUpper(d, r0, r2), f = hn::InterleaveUpper(d, r1, r3);
   put_vector<kAdd>(d, hn::InterleaveLower(d, a, b), out);
@@ -65,7 +66,7 @@ HWY_INLINE void transpose_block(const float* in, int64_t ld_in, float* out, int6
 template <bool kAdd>
 HWY_INLINE void transpose_block(const double* in, int64_t ld_in, double* out, int64_t ld_out) {
   const Block<double>::D d;
-  const auto r0 = load_rows(in, ld_in), r1 = load_rows(in + ld_in, ld_in);
+  const auto r0 = load_rows(d, in, ld_in), r1 = load_rows(d, in + ld_in, ld_in);
   put_vector<kAdd>(d, hn::InterleaveLower(d, r0, r1), out);
   put_vector<kAdd>(d, hn::InterleaveUpper(d, r0, r1), out + ld_out);
 }

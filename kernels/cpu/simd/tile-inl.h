@@ -1,9 +1,8 @@
 // The register tile all matrix products share: M rows by NV vectors of sums, kept in registers while
 //   c[i][j] += a[i] · b[j]     (a: scalars, broadcast; b: vectors)
 // runs over the depth of a chunk. Every index is a constant of the expansion, never a loop variable:
-// compilers keep an array in registers only then. M × NV ≤ 12 with 16 registers; with
-// 32, 16 sums are enough to hide the latency and the tiles fewer to compile. Included once
-// a target, inside no namespace.
+// compilers keep an array in registers only then. M × NV ≤ 12 with 16 registers, 24 with 32: the taller the
+// tile, the less often its vectors pass through L1. Included once a target, inside no namespace.
 #if defined(FT_KERNELS_CPU_SIMD_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FT_KERNELS_CPU_SIMD_TILE_INL_H_
 #undef FT_KERNELS_CPU_SIMD_TILE_INL_H_
@@ -29,7 +28,7 @@ struct Shape {
   using D = hn::CappedTag<T, 16>;
   static constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
   static constexpr int kPanelVectors = 16 / kLanes;
-  static constexpr int kSums = HWY_TARGET <= HWY_AVX3 ? 16 : 12;
+  static constexpr int kSums = HWY_TARGET <= HWY_AVX3 ? 24 : 12;
   static constexpr int kPanels = kPanelVectors == 1 ? 2 : 1;
   static constexpr int kVectors = kPanels * kPanelVectors;
   static constexpr int kRows = kSums / kVectors < 1 ? 1 : kSums / kVectors;
