@@ -2,16 +2,15 @@
 # Installs what the build needs from Debian's packages (written for Debian 12), and only what is missing:
 # with everything present it asks dpkg once, a few hundredths of a second, and touches nothing.
 #   tools/setup.sh            what the build and tools/quickstart.sh need
-#   tools/setup.sh --tests    also what tools/test.sh needs
-#   tools/setup.sh --fuzz     also what the preset fuzz needs (libFuzzer)
+#   tools/setup.sh --tests    also what tools/test.sh and the preset fuzz need
 #   tools/setup.sh --cuda     also CUDA's compiler and headers (presets cuda and cuda-sim): where there is no toolkit of
 #                             CUDA 13, NVIDIA's packages from PyPI into the cache folder, 420 MB to download
 set -euo pipefail
 
 packages=(ca-certificates g++ cmake ninja-build pkg-config git libfmt-dev libyaml-cpp-dev nlohmann-json3-dev
   libcli11-dev libeigen3-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev libhwy-dev python3 python3-pip) # Python only fetches the model
-test_packages=(libgtest-dev libbenchmark-dev clang-format-14 ccache) # ccache: three presets share most objects
-fuzz_packages=(libgtest-dev clang-14 libclang-rt-14-dev)
+# Clang for the sanitizers, in half of GCC's time; ccache because two presets share most objects.
+test_packages=(libgtest-dev clang-format-14 clang-14 libclang-rt-14-dev ccache)
 cuda_packages=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
   nvidia-cuda-cccl==13.0.85 nvidia-cublas==13.0.2.14)
 
@@ -24,10 +23,9 @@ cuda=
 for option in "$@"; do
   case "$option" in
     --tests) packages+=("${test_packages[@]}") ;;
-    --fuzz) packages+=("${fuzz_packages[@]}") ;;
     --cuda) cuda=yes ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) fail "unknown option $option; known: --tests, --fuzz, --cuda, --help" ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) fail "unknown option $option; known: --tests, --cuda, --help" ;;
   esac
 done
 

@@ -13,7 +13,7 @@
 
 #include "engine/core/check.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FT_SANITIZE)
 #define FT_PLAIN_MALLOC 1  // let the sanitizer see every tensor as a block of its own
 #else
 #define FT_PLAIN_MALLOC 0

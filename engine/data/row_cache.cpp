@@ -83,8 +83,11 @@ nlohmann::ordered_json report_json(const DataReport& r) {
           {"first_skipped", r.first_skipped}};
 }
 
+/// Throws where `j` is no such report.
 DataReport read_report(const Json& j) {
-  const auto number = [&](const char* key) { return j.at(key).get<int64_t>(); };
+  const auto number = [&](const char* key) { return whole_number(j.at(key)).value(); };
+  std::vector<int64_t> lines;
+  for (const Json& line : j.at("without_target_lines")) lines.push_back(whole_number(line).value());
   return {.rows = number("rows"),
           .tokens = number("tokens"),
           .targets = number("targets"),
@@ -94,7 +97,7 @@ DataReport read_report(const Json& j) {
           .skipped = number("skipped"),
           .split = number("split"),
           .without_target = number("without_target"),
-          .without_target_lines = j.at("without_target_lines").get<std::vector<int64_t>>(),
+          .without_target_lines = std::move(lines),
           .first_skipped = j.at("first_skipped").get<std::string>()};
 }
 

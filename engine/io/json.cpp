@@ -138,6 +138,11 @@ Json read_json_file(const std::filesystem::path& path, size_t max_bytes) {
   return parse_json(read_text_file(path, max_bytes), path.string());
 }
 
+std::optional<int64_t> whole_number(const Json& value) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > uint64_t{INT64_MAX}) return std::nullopt;
+  return value.get<int64_t>();
+}
+
 bool JsonlReader::next(Json& value) {
   constexpr size_t kReleaseStep = 16 << 20;
   const std::string_view text = file_.text();

@@ -21,14 +21,6 @@ struct Entry {
   uint64_t begin, end;  // in the buffer
 };
 
-/// `value` as an integer that fits int64_t, which every size and offset of a real file does.
-bool read_size(const Json& value, int64_t& out) {
-  if (!value.is_number_unsigned()) return false;
-  const auto number = value.get<uint64_t>();
-  out = static_cast<int64_t>(number);
-  return number <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-}
-
 /// One tensor of the header, checked in itself: known type, sane shape, and an extent of the size they imply.
 Entry parse_entry(const std::string& file, const std::string& name, const Json& json) {
   const auto bad = [&](std::string_view what) {
@@ -52,23 +44,22 @@ Entry parse_entry(const std::string& file, const std::string& name, const Json& 
     bad(fmt::format("'shape' is not a list of at most {} sizes", kMaxDimensions));
   }
   for (const Json& dimension : shape) {
-    if (!read_size(dimension, entry.info.shape.emplace_back())) {
-      bad(fmt::format("'shape' holds {}, which is no size", printable(dimension.dump())));
-    }
+    const auto size = whole_number(dimension);
+    if (!size) bad(fmt::format("'shape' holds {}, which is no size", printable(dimension.dump())));
+    entry.info.shape.push_back(*size);
   }
   const auto count = checked_element_count(entry.info.shape);
   const auto bytes = count ? checked_product(*count, element_size) : std::nullopt;
   if (!bytes) bad(fmt::format("the shape {} is absurdly large", shape_text(entry.info.shape)));
 
   const Json& offsets = json["data_offsets"];
-  int64_t begin = 0, end = 0;
-  if (!offsets.is_array() || offsets.size() != 2 || !read_size(offsets[0], begin) ||
-      !read_size(offsets[1], end)) {
-    bad("'data_offsets' is not a pair of offsets");
-  }
-  if (begin > end) bad(fmt::format("it ends at {}, before it begins at {}", end, begin));
-  entry.begin = static_cast<uint64_t>(begin);
-  entry.end = static_cast<uint64_t>(end);
+  const bool pair = offsets.is_array() && offsets.size() == 2;
+  const auto begin = pair ? whole_number(offsets[0]) : std::nullopt,
+             end = pair ? whole_number(offsets[1]) : std::nullopt;
+  if (!begin || !end) bad("'data_offsets' is not a pair of offsets");
+  if (*begin > *end) bad(fmt::format("it ends at {}, before it begins at {}", *end, *begin));
+  entry.begin = static_cast<uint64_t>(*begin);
+  entry.end = static_cast<uint64_t>(*end);
   if (entry.end - entry.begin != *bytes) {
     bad(fmt::format("{} of shape {} takes {} bytes, data_offsets span {}", entry.info.type,
                     shape_text(entry.info.shape), *bytes, entry.end - entry.begin));

@@ -117,14 +117,23 @@ void save_checkpoint(const std::filesystem::path& folder, const TrainerState& s,
   }
 }
 
+namespace {
+
+/// The count that a checkpoint's state names `key`.
+int64_t count_of(const Json& state, const char* key, const std::string& file) {
+  const auto value = state.find(key);
+  const auto count = value == state.end() ? std::nullopt : whole_number(*value);
+  if (!count) {
+    bad_input("{}: damaged: {} is {}, expected a whole number from 0 on", file, key,
+              value == state.end() ? "missing" : printable(value->dump(), 40));
+  }
+  return *count;
+}
+
+}  // namespace
+
 int64_t checkpoint_step(const std::filesystem::path& folder) {
-  const Json state = read_json_file(folder / kState);
-  const auto step = state.find("step");
-  if (!state.is_object() || step == state.end() || !step->is_number_integer())
-    bad_input("{}: damaged: no step", (folder / kState).string());
-  const auto count = step->get<int64_t>();
-  if (count < 0) bad_input("{}: damaged: a count of {}", (folder / kState).string(), count);
-  return count;
+  return count_of(read_json_file(folder / kState), "step", (folder / kState).string());
 }
 
 std::vector<std::string> load_checkpoint(const std::filesystem::path& folder, TrainerState& s,
@@ -133,37 +142,35 @@ std::vector<std::string> load_checkpoint(const std::filesystem::path& folder, Tr
   const std::string file = (folder / kState).string();
   if (!is_checkpoint(folder)) bad_input("{}: not a checkpoint (no {})", folder.string(), kState);
   const Json j = read_json_file(folder / kState);
+  const auto count = [&](const char* key) { return count_of(j, key, file); };
   int64_t updates = 0;
   std::string base, data, instructions;
   try {
-    if (j.at("format").get<int>() != 1) bad_input("{}: written by another version of ftengine", file);
-    s.step = j.at("step").get<int64_t>();
-    updates = j.at("updates").get<int64_t>();
-    s.tokens = j.at("tokens").get<int64_t>();
-    s.targets = j.at("targets").get<int64_t>();
+    if (count("format") != 1) bad_input("{}: written by another version of ftengine", file);
+    s.step = count("step");
+    updates = count("updates");
+    s.tokens = count("tokens");
+    s.targets = count("targets");
     s.log_loss = j.at("log_loss").get<double>();
-    s.log_steps = j.at("log_steps").get<int64_t>();
+    s.log_steps = count("log_steps");
     if (!j.at("best").is_null()) s.best = j.at("best").get<double>();
-    s.best_step = j.at("best_step").get<int64_t>();
-    s.evals_without_gain = j.at("evals_without_gain").get<int64_t>();
-    s.skipped = j.value("skipped", int64_t{0});
-    s.skipped_in_a_row = j.at("skipped_in_a_row").get<int64_t>();
+    s.best_step = count("best_step");
+    s.evals_without_gain = count("evals_without_gain");
+    s.skipped = j.contains("skipped") ? count("skipped") : 0;
+    s.skipped_in_a_row = count("skipped_in_a_row");
     if (const auto scale = j.find("loss_scale"); scale != j.end()) {  // older checkpoints have none
       s.loss_scale.factor = scale->at("factor").get<double>();
-      s.loss_scale.good_steps = scale->at("good_steps").get<int64_t>();
+      s.loss_scale.good_steps = count_of(*scale, "good_steps", file);
       if (!(s.loss_scale.factor >= 1 && s.loss_scale.factor <= LossScale::kMost))
         bad_input("{}: damaged: a loss scale of {}", file, s.loss_scale.factor);
     }
-    s.metrics_bytes = j.at("metrics_bytes").get<int64_t>();
+    s.metrics_bytes = count("metrics_bytes");
     base = j.at("base").get<std::string>();
     data = j.at("data").get<std::string>();
     instructions = j.at("instruction_set").get<std::string>();
   } catch (const Json::exception& e) {
     bad_input("{}: damaged: {}", file, e.what());
   }
-  for (const int64_t count : {s.step, updates, s.tokens, s.targets, s.log_steps, s.best_step,
-                              s.evals_without_gain, s.skipped, s.skipped_in_a_row, s.metrics_bytes})
-    if (count < 0) bad_input("{}: damaged: a count of {}", file, count);
   if (base != identity.base)
     bad_input("{}: the checkpoint was made with another base model", folder.string());
   std::vector<std::string> warnings;

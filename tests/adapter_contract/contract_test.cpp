@@ -151,7 +151,8 @@ std::vector<std::string> other_devices() {
 }
 
 TEST_P(DeviceContract, TrainsAsOnTheCpu) {
-  const auto& [device, row] = GetParam();
+  const auto& [device, parameter] = GetParam();
+  const Row& row = parameter;  // Clang 14 captures no part of a binding
   const auto run = [&](const std::string& where, std::vector<double>* off) {
     const TemporaryFolder out;
     Subject s(row.fixture, {row.adapter}, {.overrides = {"training.max_steps=2"}, .device = where});

@@ -69,7 +69,7 @@ void expect_bad_input(const Outcome& o, const std::vector<std::string>& fragment
 
 /// Built with AddressSanitizer: slower, and memory figures mean nothing.
 constexpr bool kSanitized =
-#ifdef __SANITIZE_ADDRESS__
+#ifdef FT_SANITIZE
     true;
 #else
     false;

@@ -74,7 +74,7 @@ TEST(Allocation, is_aligned_for_every_size_and_null_may_be_freed) {
 
 // The sanitizers give each tensor a block of its own, so that they see its ends: there is no arena to look
 // at, and they abort on a request that cannot be met.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(FT_SANITIZE) && !defined(__SANITIZE_THREAD__)
 
 TEST(Allocation, more_than_there_is_throws) {
   EXPECT_THROW(allocate_host(size_t{1} << 45, kArena), Error);

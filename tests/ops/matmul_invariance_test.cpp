@@ -15,7 +15,8 @@ constexpr Shape2 kShapes[] = {{50, 70}, {97, 600}, {600, 33}};
 template <class T>
 void rows_alone_and_together(DType dtype) {
   constexpr int64_t kTokens = 300;
-  for (const auto [outputs, inputs] : kShapes) {
+  for (const auto& shape : kShapes) {
+    const int64_t outputs = shape.outputs, inputs = shape.inputs;  // Clang 14 captures no part of a binding
     const MatmulData<T> start({kTokens, outputs, inputs, 0, true}, dtype);
     for_each_target([&] {
       MatmulData<T> all = start, all_back = start;

@@ -20,7 +20,7 @@
 #include "engine/core/rng.h"
 #include "tests/fuzz/fuzz.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FT_SANITIZE)
 extern "C" const char* __asan_default_options() {
   return "max_allocation_size_mb=256:hard_rss_limit_mb=2048:allocator_may_return_null=0:abort_on_error=1";
 }
