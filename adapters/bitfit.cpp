@@ -78,6 +78,7 @@ class BitFit : public Adapter {
 
   // What is trained stands in the model's slots: there is nothing to fold in.
   bool mergeable() const override { return true; }
+  bool passes_repeat() const override { return true; }
 
  private:
   static std::vector<Slot*> all_biases(Model& model, const std::string& where) {

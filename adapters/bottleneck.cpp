@@ -105,6 +105,8 @@ class Bottleneck : public Adapter, public BlockAdapter {
     return all;
   }
 
+  bool passes_repeat() const override { return true; }
+
   nlohmann::ordered_json config_json(const std::string& base) const override {
     const bool houlsby = config_.architecture == Architecture::houlsby;
     nlohmann::ordered_json j = file_fields(peft_type(), base);

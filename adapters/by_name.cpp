@@ -46,6 +46,7 @@ class ByName : public Adapter {
 
   // What is trained stands in the model's slots: there is nothing to fold in.
   bool mergeable() const override { return true; }
+  bool passes_repeat() const override { return true; }
 
  private:
   bool in_place(const Parameter* p) const {

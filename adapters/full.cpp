@@ -14,6 +14,7 @@ class Full : public Adapter {
     for (Parameter* p : parameters_) p->train(options.compute);
   }
   std::vector<AdapterTensor> tensors() const override { return {}; }
+  bool passes_repeat() const override { return true; }
   std::vector<Parameter*> trainables() const override { return parameters_; }
   nlohmann::ordered_json config_json(const std::string&) const override { return {{"peft_type", "NONE"}}; }
 

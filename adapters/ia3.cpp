@@ -116,6 +116,7 @@ class Ia3 : public Adapter, public LinearAdapter {
   }
 
   bool mergeable() const override { return true; }
+  bool passes_repeat() const override { return true; }
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;

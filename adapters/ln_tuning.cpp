@@ -105,6 +105,7 @@ class LnTuning : public Adapter {
 
   // What is trained stands in the model's slots: there is nothing to fold in.
   bool mergeable() const override { return true; }
+  bool passes_repeat() const override { return true; }
 
  private:
   std::vector<std::string> find_norms(Model& model, const std::string& where) const {

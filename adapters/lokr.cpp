@@ -116,6 +116,7 @@ class Lokr : public Adapter, public LinearAdapter {
   std::vector<std::string> notes() const override { return lycoris_notes(config_, peft_type()); }
 
   bool mergeable() const override { return true; }
+  bool passes_repeat() const override { return true; }
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;

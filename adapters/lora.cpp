@@ -92,6 +92,7 @@ class Lora : public Adapter, public LinearAdapter {
 
   bool mergeable() const override { return true; }
   bool has_dropout() const override { return config_.dropout > 0; }
+  bool passes_repeat() const override { return !config_.use_dora; }
   void set_active(bool active) override {
     Adapter::set_active(active);
     enabled = active;

@@ -34,20 +34,30 @@ Tensor Gradient::take() const {
   return g.shared() ? g.clone(MemoryClass::activations) : g;
 }
 
-Tape::Tape(Stream stream, DType compute, LayoutPtr layout, bool recording, const PlacedArrays* placed)
+Tape::Tape(Stream stream, DType compute, LayoutPtr layout, bool recording, PlacedArrays* placed)
     : stream_(stream), compute_(compute), layout_(std::move(layout)), recording_(recording), placed_(placed) {
   index_ = {{upload(layout_->bounds), layout_->samples()}, upload(layout_->row), upload(layout_->position)};
 }
 
 IndexView Tape::upload(std::span<const int32_t> values) {
   if (device() == Device()) return values.data();
-  if (placed_)
-    for (const IndexView& array : *placed_)
+  if (placed_) {
+    for (const IndexView& array : placed_->known)
       if (array.host == values.data()) return array;
+    if (placed_->keeps && placed_->next < placed_->made.size()) {
+      const Tensor& made = placed_->made[placed_->next++];
+      FT_CHECK(made.numel() == static_cast<int64_t>(values.size()), "[tape] expected an array of {}, got {}",
+               made.numel(), values.size());
+      return {values.data(), made.data<int32_t>()};
+    }
+  }
   const Tensor copy =
       Tensor::empty({static_cast<int64_t>(values.size())}, DType::i32, MemoryClass::workspace, device());
   copy_from_host(device(), copy.raw(), values.data(), values.size_bytes());
-  uploads_.push_back(copy);
+  if (placed_ && placed_->keeps)
+    placed_->made.push_back(copy), ++placed_->next;
+  else
+    uploads_.push_back(copy);
   return {values.data(), copy.data<int32_t>()};
 }
 

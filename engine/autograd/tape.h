@@ -70,15 +70,22 @@ class Var {
   Gradient gradient_;
 };
 
-/// Arrays that a pass finds on the device already, by their address on the host: a pass that is recorded and
-/// run again (engine/core/stream_recording.h) can upload nothing. Then the host's values are those of one run
-/// among many: kernels must read the device's, and what the host shapes after its own must serve all of them.
-using PlacedArrays = std::vector<IndexView>;
+/// Arrays that a pass finds on the device already: a pass that is recorded and run again
+/// (engine/core/stream_recording.h) can upload nothing. Then the host's values are those of one run among
+/// many: kernels must read the device's, and what the host shapes after its own must serve all of them.
+struct PlacedArrays {
+  std::vector<IndexView> known;  // by their address on the host
+  // Arrays that ops make on their way, in order. The first pass uploads and leaves them here where `keeps` is
+  // set, and the passes after it, which make the same ones, begin at 0 again.
+  bool keeps = false;
+  std::vector<Tensor> made;
+  size_t next = 0;
+};
 
 class Tape {
  public:
   /// `placed` lives as long as the tape.
-  Tape(Stream stream, DType compute, LayoutPtr layout, bool recording, const PlacedArrays* placed = nullptr);
+  Tape(Stream stream, DType compute, LayoutPtr layout, bool recording, PlacedArrays* placed = nullptr);
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -127,7 +134,7 @@ class Tape {
   DType compute_;
   LayoutPtr layout_;
   bool recording_;
-  const PlacedArrays* placed_;
+  PlacedArrays* placed_;
   std::vector<Tensor> uploads_;
   RowIndex index_;
   std::vector<Entry> entries_;

@@ -119,7 +119,7 @@ DeviceDecoder::Fixed& DeviceDecoder::fixed(int64_t rows) {
   f->chosen = Tensor::empty({rows}, DType::i32, MemoryClass::activations, stream_.device());
   const int32_t* at = f->block.data<int32_t>();
   for (const auto* a : f->arrays()) {
-    f->placed.push_back({a->data(), at});
+    f->placed.known.push_back({a->data(), at});
     at += a->size();
   }
   return *f;

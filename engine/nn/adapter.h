@@ -108,6 +108,8 @@ class Adapter {
   virtual double learning_rate_factor(const Parameter&) const { return 1; }
   /// Does it drop anything in training? Then a prompt is not shared among samples.
   virtual bool has_dropout() const { return false; }
+  /// Do the passes of every step read the same tensors? Not where prepare() makes some. (PassRecordings)
+  virtual bool passes_repeat() const { return false; }
 
   // ---- what is kept beside PEFT's files
 

@@ -5,39 +5,8 @@
 namespace ft {
 namespace {
 
-// Rows end to end, and for each target the position that predicts it: the one before it.
-struct Batch {
-  std::shared_ptr<Layout> layout = std::make_shared<Layout>();
-  std::shared_ptr<std::vector<int32_t>> ids = std::make_shared<std::vector<int32_t>>();
-  std::shared_ptr<std::vector<int32_t>> predicting = std::make_shared<std::vector<int32_t>>();
-  std::vector<int32_t> targets, target_row, target_position, target_bounds = {0};
-};
-
-Batch lay_out(std::span<const DataRow* const> rows, int32_t first_row, const AdapterStep* adapters) {
-  const VirtualTokens* before = adapters ? adapters->before() : nullptr;
-  const int32_t leading = adapters ? adapters->leading_rows() : 0,
-                first_position = before ? static_cast<int32_t>(before->rows()) : 0;
-  Batch b;
-  for (size_t r = 0; r < rows.size(); ++r) {
-    const DataRow& row = *rows[r];
-    const int32_t start = b.layout->bounds.back(), name = first_row + static_cast<int32_t>(r);
-    b.layout->add_sample(static_cast<int64_t>(row.ids.size()), name, first_position, leading);
-    b.ids->insert(b.ids->end(), row.ids.begin(), row.ids.end());
-    for (size_t i = leading > 0 ? 0 : 1; i < row.ids.size(); ++i) {
-      if (row.labels[i] == kNoTarget) continue;
-      const int32_t at = leading + static_cast<int32_t>(i) - 1;
-      b.predicting->push_back(start + at);
-      b.targets.push_back(row.labels[i]);
-      b.target_row.push_back(name);
-      b.target_position.push_back(first_position + at);
-    }
-    b.target_bounds.push_back(static_cast<int32_t>(b.targets.size()));
-  }
-  return b;
-}
-
-void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& s, QueuedLosses& losses) {
-  Tape tape(stream, s.compute, b.layout, s.training);
+/// Forward and, in training, backward of one pass.
+HeadLoss run_pass(Model& model, Tape& tape, const Batch& b, const PassSettings& s) {
   Forward forward{.tape = tape,
                   .training = s.training,
                   .dropout_key = s.dropout_key,
@@ -47,13 +16,19 @@ void run_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& 
     forward.prompt = s.adapters->leading();
   }
   const Var hidden = gather_rows(tape, model.hidden(forward, b.ids), b.predicting);
-  const RowIndex rows{{b.target_bounds.data(), static_cast<int32_t>(b.target_bounds.size()) - 1},
-                      b.target_row.data(),
-                      b.target_position.data()};
-  const HeadLoss head =
-      head_loss(tape, hidden, model.head().weights(forward), rows, b.targets, s.gradient_scale);
-  losses.add(head, b.targets, static_cast<int64_t>(b.ids->size()));
+  const RowIndex rows{
+      {tape.upload(b.target_bounds), b.samples()}, tape.upload(b.target_row), tape.upload(b.target_position)};
+  HeadLoss head = head_loss(tape, hidden, model.head().weights(forward), rows, b.targets, s.gradient_scale);
   if (s.training) tape.backward();
+  return head;
+}
+
+HeadLoss queue_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& s) {
+  if (s.recordings && s.training)
+    return s.recordings->run(stream, s.compute, b, s.gradient_scale, s.recompute,
+                             [&](Tape& tape, const Batch& batch) { return run_pass(model, tape, batch, s); });
+  Tape tape(stream, s.compute, b.layout, s.training);
+  return run_pass(model, tape, b, s);
 }
 
 }  // namespace
@@ -97,9 +72,8 @@ void queue_rows(Model& model, Stream& stream, std::span<const DataRow* const> ro
     int64_t tokens = 0;
     while (end < rows.size() && (end == begin || tokens + size(end) <= settings.pass_tokens))
       tokens += size(end++);
-    run_pass(model, stream,
-             lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin), settings.adapters),
-             settings, losses);
+    const Batch b = lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin), settings.adapters);
+    losses.add(queue_pass(model, stream, b, settings), b.targets, static_cast<int64_t>(b.ids->size()));
     begin = end;
   }
 }

@@ -10,6 +10,7 @@
 #include "engine/data/dataset.h"
 #include "engine/nn/adapter_step.h"
 #include "engine/ops/head.h"
+#include "engine/train/pass_recordings.h"
 
 namespace ft {
 
@@ -22,6 +23,7 @@ struct PassSettings {
   uint64_t dropout_key = 0;
   double gradient_scale = 1;              // 1 / targets of the optimizer step, times the loss scale
   const AdapterStep* adapters = nullptr;  // what the adapters made for this step
+  PassRecordings* recordings = nullptr;   // on a device: of passes whose shape repeats
   int64_t pass_tokens = kPassTokens;
 };
 

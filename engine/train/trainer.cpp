@@ -33,6 +33,8 @@ class Trainer {
         t_(job.experiment.training),
         stream_(stream),
         compute_(compute),
+        records_(stream.device().kind == DeviceKind::cuda &&
+                 PassRecordings::possible(job.model, job.adapters)),
         plan_(job.train.rows, t_, job.experiment.data.shuffle, job.experiment.data.group_by_length),
         optimizer_(t_, job.trainables, job.adapters),
         gradients_(t_, plan_.total_steps()),
@@ -115,7 +117,8 @@ class Trainer {
                 .recompute = t_.gradient_checkpointing,
                 .dropout_key = info.dropout_key,
                 .gradient_scale = info.loss_scale / static_cast<double>(targets),
-                .adapters = &adapters},
+                .adapters = &adapters,
+                .recordings = records_ ? &recordings_ : nullptr},
                losses);
     const double extra = adapters.finish();
     if (job_.interrupted && job_.interrupted->load()) {
@@ -294,6 +297,8 @@ class Trainer {
   const TrainingSection& t_;
   Stream& stream_;
   DType compute_;
+  PassRecordings recordings_;
+  const bool records_;
   StepPlan plan_;
   OptimizerState optimizer_;
   GradientWatch gradients_;

@@ -46,6 +46,72 @@ TEST_P(DeviceStep, WaitsOnceForItsLog) {
   EXPECT_EQ(sim::host_waits(), (Waits{{"cudaStreamSynchronize", 1}}));
 }
 
+struct Steps {
+  std::vector<double> losses, norms;
+  uint64_t graphs = 0;
+};
+
+/// Optimizer steps of two passes each over rows of one length, other ones in each step.
+Steps train_uniform_rows(const std::string& fixture, bool record, bool recompute) {
+  Fixture f(fixture, DType::f32, 1, {}, "cuda-sim");
+  recordings_allowed() = record;
+  OptimizerState optimizer(f.experiment.training, f.adapter->trainables());
+  std::vector<Adapter*> adapters = {f.adapter.get()};
+  PassRecordings recordings;
+  Steps steps;
+  const uint64_t before = sim::graph_launches();
+  for (uint64_t step = 0; step < 4; ++step) {
+    RowArena arena;
+    std::vector<DataRow> drawn;
+    for (uint64_t r = 0; r < 4; ++r) {
+      std::vector<int32_t> ids;
+      for (uint64_t i = 0; i < 9; ++i) ids.push_back(static_cast<int32_t>(mix_key(step * 4 + r, i) % 40));
+      drawn.push_back(arena.keep(ids, ids));
+    }
+    std::vector<const DataRow*> rows;
+    for (const DataRow& r : drawn) rows.push_back(&r);
+    QueuedLosses losses;
+    sim::clear_host_waits();
+    queue_rows(f.model(), f.stream, rows,
+               {.training = true,
+                .recompute = recompute,
+                .gradient_scale = 1 / 32.0,
+                .recordings = PassRecordings::possible(f.model(), adapters) ? &recordings : nullptr,
+                .pass_tokens = 20},
+               losses);
+    if (step > 0) {
+      EXPECT_EQ(sim::host_waits(), Waits());
+    }
+    steps.norms.push_back(optimizer.gradient_norm(f.stream, losses.copies()));
+    optimizer.step(f.stream, 1e-2, 1);
+    optimizer.clear_gradients(f.stream);
+    LossSum sum;
+    losses.count(sum);
+    EXPECT_EQ(sum.targets, 32);
+    steps.losses.push_back(sum.loss);
+  }
+  recordings_allowed() = true;
+  steps.graphs = sim::graph_launches() - before;
+  return steps;
+}
+
+// Passes whose shape repeats are captured as a graph: the third and all after it are one launch each, with
+// the bits of passes queued kernel by kernel.
+TEST(PassRecordings, APassWhoseShapeRepeatsIsOneGraph) {
+  for (const char* fixture : {"llama_gqa_rslora", "qwen3_ia3_odd", "gpt2_full"}) {
+    for (const bool recompute : {false, true}) {
+      SCOPED_TRACE(fmt::format("{}, recompute {}", fixture, recompute));
+      const Steps plain = train_uniform_rows(fixture, false, recompute),
+                  recorded = train_uniform_rows(fixture, true, recompute);
+      EXPECT_EQ(plain.graphs, 0u);
+      EXPECT_EQ(recorded.graphs, 6u);  // of 8 passes
+      EXPECT_EQ(plain.losses, recorded.losses);
+      EXPECT_EQ(plain.norms, recorded.norms);
+      EXPECT_NE(plain.losses[0], plain.losses[3]);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Fixtures, DeviceStep,
                          testing::Values("gpt2_c_attn", "gpt2_full", "llama_gqa_rslora", "qwen3_lora",
                                          "qwen3_ia3_odd"),
