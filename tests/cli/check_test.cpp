@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "tests/cli/program.h"
+#include "tests/cli/terminal.h"
 
 namespace ft::cli {
 namespace {
@@ -143,6 +144,29 @@ TEST(Check, SystemUserAssistantAndTemplateAreToldApart) {
   std::string trimmed = chatml;
   trimmed.replace(trimmed.find("uuu"), 3, "u");
   EXPECT_EQ(told("tokenizer"), trimmed);
+}
+
+// On a terminal a role is a colour, and what is learnt from is bold and underlined; elsewhere there are no
+// codes.
+TEST(Check, RolesAndWeightsHaveColoursOnATerminal) {
+  if (!has_terminals()) GTEST_SKIP() << "no terminals here";
+  const Home home;
+  home.yaml("{train: {path: train.jsonl, format: prompt_completion}, template: human_assistant}");
+  OnTerminal t({"check", "exp.yaml"}, home.path());
+  const auto line = [](const std::string& codes, int position, int id, const char* role, int weight,
+                       const char* token) {
+    char text[100];
+    std::snprintf(text, sizeof text, "  %8d %7d  %-9s  %5d   \"%s\"", position, id, role, weight, token);
+    return codes + text + "\033[0m";
+  };
+  t.expect("\033[36muser = what is asked\033[0m");
+  t.expect(line("\033[2m", 0, 'H', "template", 0, "H"));
+  t.expect(line("\033[36m", 7, 'o', "user", 0, "o"));
+  t.expect(line("\033[32m\033[1;4m", 23, 'e', "assistant", 1, "e"));
+  t.expect("\033[35m\033[1;4m");  // its end token, which is learnt
+  t.expect("nothing was trained");
+  EXPECT_EQ(t.exit_code(), 0);
+  EXPECT_EQ(home.check().out.find('\033'), std::string::npos);
 }
 
 TEST(Check, SeveralFilesWithWeights) {
