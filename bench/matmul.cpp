@@ -280,7 +280,7 @@ int run(int argc, char** argv) {
         if (kind == "few") {
           bench_few(o, threads, stream, l);
         } else if (l.head) {
-          bench_layer(o, kind, threads, stream, rivals, l, 64);
+          bench_layer(o, kind, threads, stream, rivals, l, 128);  // as the head is multiplied in training
         } else {
           for (const int64_t T : o.tokens) bench_layer(o, kind, threads, stream, rivals, l, T);
         }
