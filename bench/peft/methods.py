@@ -47,4 +47,10 @@ SWEEP = (
     + [row(f"prompt tuning, {n}", dict(peft_type="PROMPT_TUNING", num_virtual_tokens=n, prompt_tuning_init="SAMPLE_VOCAB"), 3e-2)
        for n in (4, 10, 32)]
     + [row("P-tuning MLP, 10", dict(peft_type="P_TUNING", num_virtual_tokens=10, encoder_hidden_size=256), 5e-3)]
+    # At the rates of adapters/registry.cpp, which a YAML without one gets.
+    + [row("AdaLoRA, 2e-3", dict(peft_type="ADALORA", init_r=12, target_r=8, tinit=5, tfinal=10, deltaT=5, target_modules="all-linear"), 2e-3),
+       row("VeRA r 256, 4e-3", dict(peft_type="VERA", r=256, target_modules=["q_proj", "v_proj"]), 4e-3),
+       row("VeRA r 256, 1e-1", dict(peft_type="VERA", r=256, target_modules=["q_proj", "v_proj"]), 1e-1),
+       row("LoHa r 4, 5e-3", dict(peft_type="LOHA", r=4, alpha=8, target_modules="all-linear"), 5e-3),
+       row("LoKr r 8, 1e-2", dict(peft_type="LOKR", r=8, alpha=16, target_modules="all-linear"), 1e-2)]
 )
