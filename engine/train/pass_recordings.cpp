@@ -10,9 +10,10 @@ namespace {
 // Each keeps the memory of a pass for itself, and rows of all lengths never repeat: few are worth it.
 constexpr size_t kShapes = 4;
 
-HeadLoss like(const HeadLoss& h) {
-  return {Tensor::empty(h.loss.shape(), h.loss.dtype(), MemoryClass::workspace, h.loss.device()),
-          Tensor::empty(h.best.shape(), h.best.dtype(), MemoryClass::workspace, h.best.device())};
+HeadLoss empty_losses(size_t targets, Device device) {
+  const auto count = static_cast<int64_t>(targets);
+  return {Tensor::empty({count}, DType::f64, MemoryClass::workspace, device),
+          Tensor::empty({count}, DType::i32, MemoryClass::workspace, device)};
 }
 void copy(const HeadLoss& from, const HeadLoss& to) {
   copy_within(from.loss.device(), to.loss.raw(), from.loss.raw(), from.loss.bytes());
@@ -87,15 +88,12 @@ HeadLoss PassRecordings::run(Stream& stream, DType compute, const Batch& b, doub
   };
   if (++s.times <= 2) return queue();  // what is made once (tables, scratch, further arrays) is made
   if (s.times == 3) {
-    s.losses = {Tensor::empty({static_cast<int64_t>(b.targets.size())}, DType::f64, MemoryClass::workspace,
-                              stream.device()),
-                Tensor::empty({static_cast<int64_t>(b.targets.size())}, DType::i32, MemoryClass::workspace,
-                              stream.device())};
+    s.losses = empty_losses(b.targets.size(), stream.device());
     s.recording = Recording::of(stream, [&] { copy(queue(), s.losses); });
   }
   if (!s.recording) return queue();
   s.recording->run();
-  const HeadLoss losses = like(s.losses);  // the next run of this shape writes over its own
+  const HeadLoss losses = empty_losses(b.targets.size(), stream.device());  // the next run writes over s's
   copy(s.losses, losses);
   return losses;
 }
