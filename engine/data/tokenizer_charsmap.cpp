@@ -49,9 +49,10 @@ Charsmap::Charsmap(std::string_view blob, const std::string& source) {
     if (end - at > kMaxReplacement) broken("a replacement is too long");
     at = end + 1;
   }
+  if (is_value(units_[0])) broken("its trie leads nowhere");  // a walk follows the root whatever it holds
   for (uint32_t at = 0; at < units_.size(); ++at) {
     const uint32_t unit = units_[at];
-    if (is_value(unit)) continue;
+    if (is_value(unit)) continue;  // nothing follows it: no byte is its label
     const uint32_t next = at ^ offset(unit);
     if ((next | 0xFFu) >= units_.size()) broken("its trie leads out of itself");
     if (!has_value(unit)) continue;

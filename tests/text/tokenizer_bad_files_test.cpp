@@ -92,6 +92,9 @@ TEST_F(BadFile, NormalizersAndDecoders) {
   // A trie of one unit that leads out of itself.
   expect_node("normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "BAAAAAAAAAAA"})",
               {"leads out"});
+  // One whose root is a value: a walk would take its offset all the same.
+  expect_node("normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "BAAAAAAAAIAA"})",
+              {"leads nowhere"});
   expect_node("normalizer", R"({"type": "Replace", "pattern": {"String": ""}, "content": "x"})", {"empty"});
   expect_node("normalizer", R"({"type": "Replace", "pattern": {"Regex": "("}, "content": "x"})", {"("});
   expect_node("decoder", R"({"type": "Strip", "content": "x", "start": -1, "stop": 0})", {"start"});
