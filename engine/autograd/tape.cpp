@@ -34,6 +34,25 @@ Tensor Gradient::take() const {
   return g.shared() ? g.clone(MemoryClass::activations) : g;
 }
 
+void PlacedArrays::place(Arrays arrays, Device device) {
+  int64_t size = 0;
+  for (const auto* a : arrays) size += static_cast<int64_t>(a->size());
+  block = Tensor::empty({size}, DType::i32, MemoryClass::activations, device);
+  const int32_t* at = block.data<int32_t>();
+  for (const auto* a : arrays) {
+    known.push_back({a->data(), at});
+    at += a->size();
+  }
+}
+
+void PlacedArrays::fill(Arrays values) const {
+  std::vector<int32_t> all;
+  for (const auto* v : values) all.insert(all.end(), v->begin(), v->end());
+  FT_CHECK(static_cast<int64_t>(all.size()) == block.numel(), "[tape] expected {} values to place, got {}",
+           block.numel(), all.size());
+  copy_from_host(block.device(), block.raw(), all.data(), block.bytes());
+}
+
 Tape::Tape(Stream stream, DType compute, LayoutPtr layout, bool recording, PlacedArrays* placed)
     : stream_(stream), compute_(compute), layout_(std::move(layout)), recording_(recording), placed_(placed) {
   index_ = {{upload(layout_->bounds), layout_->samples()}, upload(layout_->row), upload(layout_->position)};

@@ -74,6 +74,13 @@ class Var {
 /// (engine/core/stream_recording.h) can upload nothing. Then the host's values are those of one run among
 /// many: kernels must read the device's, and what the host shapes after its own must serve all of them.
 struct PlacedArrays {
+  using Arrays = std::span<const std::vector<int32_t>* const>;
+  /// One block of the device for `arrays`, whose addresses and sizes stay on the host.
+  void place(Arrays arrays, Device device);
+  /// Queues what they hold from now on: `values`, in the order of place(). The host's copy is free at once.
+  void fill(Arrays values) const;
+
+  Tensor block;
   std::vector<IndexView> known;  // by their address on the host
   // Arrays that ops make on their way, in order. The first pass uploads and leaves them here where `keeps` is
   // set, and the passes after it, which make the same ones, begin at 0 again.

@@ -39,11 +39,9 @@ void clean_up(std::string& text) {
 }
 
 size_t json_count(const nlohmann::json& node, const char* key, const std::string& source) {
-  const auto& value = json_or_null(node, key);
-  if (!value.is_number_integer() || value < 0) {
-    bad_input("{}: decoder Strip: \"{}\" should be a whole number", source, key);
-  }
-  return value.get<size_t>();
+  const auto count = whole_number(json_or_null(node, key));
+  if (!count) bad_input("{}: decoder Strip: \"{}\" should be a whole number", source, key);
+  return static_cast<size_t>(*count);
 }
 
 /// Takes `part` from the front of `text`, at most `most` times; returns how often.

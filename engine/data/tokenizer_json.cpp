@@ -67,12 +67,12 @@ std::optional<std::string> json_optional_string(const nlohmann::json& node, cons
 
 int32_t json_id(const nlohmann::json& value, const std::string& what, const std::string& source) {
   constexpr int64_t most = std::numeric_limits<int32_t>::max();
-  if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{most}) ||
-      value.get<int64_t>() < 0 || value.get<int64_t>() > most) {
+  const auto id = whole_number(value);
+  if (!id || *id > most) {
     bad_input("{}: the id of {} should be a whole number from 0 to {}, got {}", source, printable(what), most,
               printable(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
   }
-  return static_cast<int32_t>(value.get<int64_t>());
+  return static_cast<int32_t>(*id);
 }
 
 }  // namespace ft

@@ -33,14 +33,15 @@ struct DeviceDecoder::Fixed {
   std::shared_ptr<std::vector<int32_t>> ids = std::make_shared<std::vector<int32_t>>();
   CachePlaces places;
   Rows rows;
-  Tensor block, chosen;
+  Tensor chosen;
   PlacedArrays placed;
   std::optional<Recording> recording;
   bool ran = false;
 
-  std::vector<std::vector<int32_t>*> arrays() {
-    return {&layout->bounds, &layout->row, &layout->position, ids.get(),    &places.begin,
-            &places.end,     &places.to,   &rows.slot,        &rows.length, &rows.key};
+  /// What kernels read; `end` in the place of places.end, of which the host keeps the most of any step.
+  std::vector<const std::vector<int32_t>*> arrays(const std::vector<int32_t>& end) const {
+    return {&layout->bounds, &layout->row, &layout->position, ids.get(), &places.begin, &end,
+            &places.to,      &rows.slot,   &rows.length,      &rows.key};
   }
 };
 
@@ -113,15 +114,8 @@ DeviceDecoder::Fixed& DeviceDecoder::fixed(int64_t rows) {
   for (std::vector<int32_t>* a : {f->ids.get(), &f->places.begin, &f->places.end, &f->places.to})
     a->resize(n);
   f->rows.assign(std::vector<TextRow>(n));
-  int64_t size = 0;
-  for (const auto* a : f->arrays()) size += static_cast<int64_t>(a->size());
-  f->block = Tensor::empty({size}, DType::i32, MemoryClass::activations, stream_.device());
+  f->placed.place(f->arrays(f->places.end), stream_.device());
   f->chosen = Tensor::empty({rows}, DType::i32, MemoryClass::activations, stream_.device());
-  const int32_t* at = f->block.data<int32_t>();
-  for (const auto* a : f->arrays()) {
-    f->placed.known.push_back({a->data(), at});
-    at += a->size();
-  }
   return *f;
 }
 
@@ -147,12 +141,7 @@ std::vector<int32_t> DeviceDecoder::step(KvCache& cache, std::span<const TextRow
     end.push_back(begin + length + 1);
   }
   f.rows.assign(rows);
-  std::vector<int32_t> values;
-  for (const auto* a : f.arrays()) {
-    const std::vector<int32_t>& from = a == &f.places.end ? end : *a;
-    values.insert(values.end(), from.begin(), from.end());
-  }
-  copy_from_host(stream_.device(), f.block.raw(), values.data(), f.block.bytes());
+  f.placed.fill(f.arrays(end));
 
   const auto queue = [&] { queue_step(cache, f); };
   // The first time for this number of rows they run one by one: what is made once (tables, scratch) is made.

@@ -139,8 +139,10 @@ Json read_json_file(const std::filesystem::path& path, size_t max_bytes) {
 }
 
 std::optional<int64_t> whole_number(const Json& value) {
-  if (!value.is_number_unsigned() || value.get<uint64_t>() > uint64_t{INT64_MAX}) return std::nullopt;
-  return value.get<int64_t>();
+  if (!value.is_number_integer()) return std::nullopt;
+  if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX}) return std::nullopt;
+  const auto number = value.get<int64_t>();
+  return number < 0 ? std::nullopt : std::optional(number);
 }
 
 bool JsonlReader::next(Json& value) {

@@ -28,7 +28,7 @@ Json parse_json(std::string_view text, std::string_view name, int64_t first_line
 /// The one JSON value in the file `path`, which may be a pipe.
 Json read_json_file(const std::filesystem::path& path, size_t max_bytes = kMaxTextBytes);
 
-/// `value`, as it was read, where it is a whole number from 0 to 2^63 - 1: the counts, sizes and offsets of
+/// `value` where it is a whole number from 0 to 2^63 - 1: the counts, sizes and offsets of
 /// real files. (nlohmann's get() converts any number, and means nothing for 1e20.)
 std::optional<int64_t> whole_number(const Json& value);
 

@@ -2,7 +2,7 @@
 
 namespace ft {
 
-std::vector<std::vector<int32_t>*> Batch::arrays() {
+std::vector<const std::vector<int32_t>*> Batch::arrays() const {
   return {&layout->bounds, &layout->row, &layout->position, ids.get(),     predicting.get(),
           &targets,        &target_row,  &target_position,  &target_bounds};
 }

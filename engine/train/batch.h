@@ -22,7 +22,7 @@ struct Batch {
   int32_t samples() const { return layout->samples(); }
   /// All arrays that kernels read, in one order. Those of another batch of the same shape have the same
   /// sizes.
-  std::vector<std::vector<int32_t>*> arrays();
+  std::vector<const std::vector<int32_t>*> arrays() const;
   /// Do passes over both queue the same kernels with the same arguments? Then only ids, targets and the names
   /// of the rows differ.
   bool same_shape(const Batch& other) const;

@@ -22,13 +22,12 @@ void copy(const HeadLoss& from, const HeadLoss& to) {
 
 }  // namespace
 
-/// The arrays of a shape, whose addresses stay, on the host and in one block of the device.
+/// A shape, and a batch of it whose addresses stay.
 struct PassRecordings::Shape {
   Batch batch;
   double gradient_scale;
   bool recompute;
   int64_t times = 0;
-  Tensor block;
   PlacedArrays placed;
   HeadLoss losses;
   std::optional<Recording> recording;
@@ -59,14 +58,7 @@ PassRecordings::Shape& PassRecordings::find(Stream& stream, const Batch& b, doub
     s->gradient_scale = gradient_scale;
     s->recompute = recompute;
     s->placed.keeps = true;
-    int64_t size = 0;
-    for (const auto* a : s->batch.arrays()) size += static_cast<int64_t>(a->size());
-    s->block = Tensor::empty({size}, DType::i32, MemoryClass::workspace, stream.device());
-    const int32_t* on_device = s->block.data<int32_t>();
-    for (const auto* a : s->batch.arrays()) {
-      s->placed.known.push_back({a->data(), on_device});
-      on_device += a->size();
-    }
+    s->placed.place(s->batch.arrays(), stream.device());
     at = shapes_.insert(shapes_.end(), std::move(s));
   }
   std::rotate(shapes_.begin(), at, at + 1);
@@ -76,10 +68,7 @@ PassRecordings::Shape& PassRecordings::find(Stream& stream, const Batch& b, doub
 HeadLoss PassRecordings::run(Stream& stream, DType compute, const Batch& b, double gradient_scale,
                              bool recompute, const Pass& pass) {
   Shape& s = find(stream, b, gradient_scale, recompute);
-  Batch now = b;
-  std::vector<int32_t> values;
-  for (const auto* a : now.arrays()) values.insert(values.end(), a->begin(), a->end());
-  copy_from_host(stream.device(), s.block.raw(), values.data(), s.block.bytes());
+  s.placed.fill(b.arrays());
 
   const auto queue = [&] {
     s.placed.next = 0;

@@ -33,14 +33,14 @@ class Trainer {
         t_(job.experiment.training),
         stream_(stream),
         compute_(compute),
-        records_(stream.device().kind == DeviceKind::cuda &&
-                 PassRecordings::possible(job.model, job.adapters)),
         plan_(job.train.rows, t_, job.experiment.data.shuffle, job.experiment.data.group_by_length),
         optimizer_(t_, job.trainables, job.adapters),
         gradients_(t_, plan_.total_steps()),
         identity_{job.resolved, job.base_fingerprint, data_fingerprint(job.train), instruction_set()},
         progress_(plan_.total_steps()),
         watch_(stream.device()) {
+    if (stream.device().kind == DeviceKind::cuda && PassRecordings::possible(job.model, job.adapters))
+      recordings_.emplace();
     if (compute == DType::f16) state_.loss_scale.factor = LossScale::kInitial;
   }
 
@@ -118,7 +118,7 @@ class Trainer {
                 .dropout_key = info.dropout_key,
                 .gradient_scale = info.loss_scale / static_cast<double>(targets),
                 .adapters = &adapters,
-                .recordings = records_ ? &recordings_ : nullptr},
+                .recordings = recordings_ ? &*recordings_ : nullptr},
                losses);
     const double extra = adapters.finish();
     if (job_.interrupted && job_.interrupted->load()) {
@@ -297,8 +297,7 @@ class Trainer {
   const TrainingSection& t_;
   Stream& stream_;
   DType compute_;
-  PassRecordings recordings_;
-  const bool records_;
+  std::optional<PassRecordings> recordings_;
   StepPlan plan_;
   OptimizerState optimizer_;
   GradientWatch gradients_;

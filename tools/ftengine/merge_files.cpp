@@ -48,9 +48,8 @@ Json read_object(const fs::path& file) {
 /// Adds the ids in `node` (one, or a list) that are ids of the model.
 void add_ids(const Json& node, int64_t vocab, std::vector<int64_t>& ids) {
   const auto add = [&](const Json& v) {
-    if (!v.is_number_integer()) return;
-    const auto id = v.get<int64_t>();
-    if (id >= 0 && id < vocab && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+    const auto id = whole_number(v);
+    if (id && *id < vocab && std::find(ids.begin(), ids.end(), *id) == ids.end()) ids.push_back(*id);
   };
   if (node.is_array())
     std::for_each(node.begin(), node.end(), add);

@@ -63,10 +63,10 @@ std::vector<int32_t> recorded_ids(const Json& json, const char* key, const std::
   const auto ids = json.find(key);
   if (ids == json.end()) return out;
   if (!ids->is_array()) bad_input("{}: {}: expected a list of ids", file, key);
-  for (const Json& id : *ids) {
-    if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
-      bad_input("{}: {}: {} is not an id", file, key, printable(id.dump(), 40));
-    out.push_back(id.get<int32_t>());
+  for (const Json& value : *ids) {
+    const auto id = whole_number(value);
+    if (!id || *id > INT32_MAX) bad_input("{}: {}: {} is not an id", file, key, printable(value.dump(), 40));
+    out.push_back(static_cast<int32_t>(*id));
   }
   return out;
 }

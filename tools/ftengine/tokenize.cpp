@@ -53,10 +53,10 @@ Ids row_ids(const Json& row, const std::string& where) {
   if (!row.is_object() || !row.contains("ids") || !row["ids"].is_array())
     bad_input("{}: expected {{\"ids\": [1, 2, 3]}}", where);
   Ids ids;
-  for (const Json& id : row["ids"]) {
-    if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
-      bad_input("{}: \"ids\" should hold whole numbers from 0 on", where);
-    ids.push_back(id.get<int32_t>());
+  for (const Json& value : row["ids"]) {
+    const auto id = whole_number(value);
+    if (!id || *id > INT32_MAX) bad_input("{}: \"ids\" should hold whole numbers from 0 on", where);
+    ids.push_back(static_cast<int32_t>(*id));
   }
   return ids;
 }
