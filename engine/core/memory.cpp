@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -13,15 +14,14 @@
 
 #include "engine/core/check.h"
 
-#if defined(FT_SANITIZE)
-#define FT_PLAIN_MALLOC 1  // let the sanitizer see every tensor as a block of its own
-#else
-#define FT_PLAIN_MALLOC 0
-#endif
-
 namespace ft {
 namespace {
 
+#ifdef FT_SANITIZE
+constexpr bool kPlainMalloc = true;  // let the sanitizer see every tensor as a block of its own
+#else
+constexpr bool kPlainMalloc = false;
+#endif
 constexpr size_t kAlign = 64;
 constexpr size_t kHugePage = size_t{1} << 21;
 size_t round_up(size_t n, size_t to) {
@@ -36,7 +36,7 @@ std::array<Counter, kMemoryClasses> counters;
 // Best fit over free blocks of one address range of huge pages; neighbours merge when freed.
 class Arena {
  public:
-  /// `gives_back`: whole pages inside a freed block go back to the system.
+  /// `gives_back`: pages that nothing uses any more go back to the system.
   explicit Arena(bool gives_back) : gives_back_(gives_back) {}
 
   void* allocate(size_t bytes) {
@@ -54,10 +54,6 @@ class Arena {
   void release(void* p, size_t bytes) {
     std::lock_guard lock(mutex_);
     size_t offset = static_cast<size_t>(static_cast<std::byte*>(p) - base_), size = bytes;
-    if (gives_back_) {
-      const size_t first = round_up(offset, kHugePage), end = (offset + size) / kHugePage * kHugePage;
-      if (first < end) madvise(base_ + first, end - first, MADV_DONTNEED);
-    }
     auto next = by_offset_.lower_bound(offset);
     if (next != by_offset_.end() && next->first == offset + size) {
       size += next->second;
@@ -74,6 +70,12 @@ class Arena {
       }
     }
     insert(offset, size);
+    if (!gives_back_) return;
+    // Pages that this block touched and nothing uses now, be the rest of them its neighbours'.
+    const size_t begin = static_cast<size_t>(static_cast<std::byte*>(p) - base_);
+    const size_t first = std::max(round_up(offset, kHugePage), begin / kHugePage * kHugePage),
+                 end = std::min((offset + size) / kHugePage * kHugePage, round_up(begin + bytes, kHugePage));
+    if (first < end) madvise(base_ + first, end - first, MADV_DONTNEED);
   }
 
  private:
@@ -158,7 +160,7 @@ void count_freed(MemoryClass c, size_t bytes) noexcept {
 void* allocate_host(size_t bytes, MemoryClass c) {
   const size_t size = round_up(bytes ? bytes : 1, kAlign);
   void* p = nullptr;
-  if (FT_PLAIN_MALLOC)
+  if (kPlainMalloc)
     p = std::aligned_alloc(kAlign, size);
   else
     p = arena(c).allocate(size);
@@ -171,7 +173,7 @@ void free_host(void* p, size_t bytes, MemoryClass c) noexcept {
   if (!p) return;
   const size_t size = round_up(bytes ? bytes : 1, kAlign);
   count_freed(c, size);
-  if (FT_PLAIN_MALLOC)
+  if (kPlainMalloc)
     std::free(p);
   else
     arena(c).release(p, size);

@@ -72,9 +72,9 @@ TEST(Allocation, is_aligned_for_every_size_and_null_may_be_freed) {
   }
 }
 
-// The sanitizers give each tensor a block of its own, so that they see its ends: there is no arena to look
-// at, and they abort on a request that cannot be met.
-#if !defined(FT_SANITIZE) && !defined(__SANITIZE_THREAD__)
+// AddressSanitizer gives each tensor a block of its own, so that it sees its ends: there is no arena to look
+// at, and it aborts on a request that cannot be met.
+#ifndef FT_SANITIZE
 
 TEST(Allocation, more_than_there_is_throws) {
   EXPECT_THROW(allocate_host(size_t{1} << 45, kArena), Error);
@@ -108,6 +108,19 @@ TEST(Arena, takes_the_hole_that_fits_best) {
            {large, 2 * kMega}, {large + 2 * kMega, kMega}, {wall, 64}, {small, kMega}, {end, 64}}) {
     free_host(p, bytes, kArena);
   }
+}
+
+TEST(Arena, weights_that_are_freed_go_back_to_the_system) {
+  constexpr size_t kBytes = 100'000, kCount = 640;  // none fills a page of 2 MB, all of them 30
+  std::vector<std::byte*> blocks;
+  for (size_t i = 0; i < kCount; ++i) {
+    blocks.push_back(take(kBytes, MemoryClass::weights));
+    std::memset(blocks.back(), 1, kBytes);
+  }
+  const size_t before = resident_bytes();
+  for (size_t i = 0; i < kCount; i += 2) free_host(blocks[i], kBytes, MemoryClass::weights);
+  for (size_t i = 1; i < kCount; i += 2) free_host(blocks[i], kBytes, MemoryClass::weights);
+  EXPECT_LT(resident_bytes() + kBytes * kCount * 3 / 4, before);
 }
 
 TEST(Arena, workspace_and_activations_share_it) {
