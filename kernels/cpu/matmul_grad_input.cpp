@@ -143,7 +143,9 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
   const int64_t token_panels = ceil_div(count, kPanelRows), dy_panel = chunk * kPanelRows;
   const int64_t ld = (token_panels + 1) * kPanelRows;  // one more than needed: no power of two
   const TileRows tiles(width, Shape<T>::kRows);
-  const int64_t strip_length = Shape<T>::kRows * chunk;
+  const int64_t strip_length = Shape<T>::kRows * chunk, passes = ceil_div(token_panels, kPanels);
+  // Of each panel of the next group's weights that one tile asks for.
+  const int64_t bytes = Shape<T>::kRows * kPanelRows * int64_t{sizeof(S)} / passes + 1;
   Scratch scratch(Scratch::piece<T>(token_panels * dy_panel) + Scratch::piece<T>(kGroup * strip_length) +
                   Scratch::piece<T>(width * ld));
   T* dy = scratch.take<T>(token_panels * dy_panel);
@@ -164,8 +166,6 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
       // The group after this one: the next inputs, or the first ones in the next chunk of n.
       const bool wraps = end == tiles.count;
       const S* after = weights(wraps ? std::min(n + chunk, N - 1) : n, k0 + (wraps ? 0 : tiles.begin(end)));
-      const int64_t passes = ceil_div(token_panels, kPanels);
-      const int64_t bytes = Shape<T>::kRows * kPanelRows * int64_t{sizeof(S)} / passes + 1;
       StripAhead ahead = {reinterpret_cast<const char*>(after), bytes / kPanelRows + 1,
                           w_panel * int64_t{sizeof(S)}};
       for (int64_t p = 0; p < token_panels;) {
@@ -178,31 +178,25 @@ void grad_input_block(const MatmulGradInputArgs<T>& a, int64_t row, int64_t coun
           const int64_t token = p * kPanelRows, column = std::min(i * kLine<T>, chunk);
           const LinesAhead<T> lines = last ? LinesAhead<T>{dx + token * a.ldx + tiles.begin(i), a.ldx}
                                            : LinesAhead<T>{dy_next + token * a.ldy + column, a.ldy};
-          if (p > 0) {
-            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, lines, out, ld,
-                                    n > 0);
-            continue;
-          }
           const S* w = weights(n, k0 + tiles.begin(i));
           if constexpr (std::is_same_v<First, S>) {
-            kFirst[all][height - 1](depth, strip, w, w_panel, dy_tile, dy_panel, ahead, lines, out, ld,
-                                    n > 0);
-          } else {
-            for (int64_t q = 0; q < ceil_div(depth, kPanelRows); ++q) {
-              widen(w + q * w_panel, height * kPanelRows, strip + q * height * kPanelRows);
+            if (p == 0) {
+              kFirst[all][height - 1](depth, strip, w, w_panel, dy_tile, dy_panel, ahead, lines, out, ld,
+                                      n > 0);
+              continue;
             }
-            kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, lines, out, ld,
-                                    n > 0);
+          } else if (p == 0) {
+            for (int64_t q = 0; q < ceil_div(depth, kPanelRows); ++q)
+              widen(w + q * w_panel, height * kPanelRows, strip + q * height * kPanelRows);
           }
+          kTiles[all][height - 1](depth, strip, nullptr, 0, dy_tile, dy_panel, ahead, lines, out, ld, n > 0);
         }
         p += all ? kPanels : 1;
       }
       if (!last) continue;
       const int64_t done = wraps ? width : tiles.begin(end) / kPanelRows * kPanelRows;
-      if (a.accumulate)
-        transpose<true>(sums + turned * ld, ld, done - turned, count, dx + turned, a.ldx);
-      else
-        transpose<false>(sums + turned * ld, ld, done - turned, count, dx + turned, a.ldx);
+      const auto turn = a.accumulate ? transpose<true, T> : transpose<false, T>;
+      turn(sums + turned * ld, ld, done - turned, count, dx + turned, a.ldx);
       turned = done;
     }
   }

@@ -91,6 +91,8 @@ constexpr std::array<GradWeightTile<T>, sizeof...(M)> grad_weight_tiles(std::ind
   return {grad_weight_tile<T, static_cast<int>(M) + 1, P>...};
 }
 
+constexpr int64_t kCopyAhead = 4;  // rows asked for before their turn to be copied
+
 /// Columns of x as strips, one a tile: strip i is [depth][length(i)], at out + begin(i) * depth.
 template <class T>
 void copy_strips(int64_t depth, const T* x, int64_t ldx, const TileRows& tiles, T* out) {
@@ -99,6 +101,7 @@ void copy_strips(int64_t depth, const T* x, int64_t ldx, const TileRows& tiles, 
     const T* from = x + t * ldx;
     for (int64_t i = 0; i < tiles.count; ++i) {
       const int64_t rows = tiles.length(i);
+      __builtin_prefetch(from + kCopyAhead * ldx);
       T* to = out + tiles.begin(i) * depth + t * rows;
       if (HWY_LIKELY(rows == kRows))
         std::memcpy(to, from, kRows * sizeof(T));
@@ -109,11 +112,13 @@ void copy_strips(int64_t depth, const T* x, int64_t ldx, const TileRows& tiles, 
   }
 }
 
-/// out[t][i] = dy[t][i] for i < lanes, zero up to 16.
+/// out[t][i] = dy[t][i] for i < lanes, zero up to 16. Asks for the lines of the panel that is copied `ahead`
+/// elements further on: rows lie too far apart for the processor to guess them.
 template <class T>
-void copy_panel(int64_t depth, const T* dy, int64_t ldy, int64_t lanes, T* out) {
+void copy_panel(int64_t depth, const T* dy, int64_t ldy, int64_t lanes, int64_t ahead, T* out) {
   if (lanes < kPanelRows) std::memset(out, 0, static_cast<size_t>(depth * kPanelRows) * sizeof(T));
   for (int64_t t = 0; t < depth; ++t) {
+    __builtin_prefetch(dy + t * ldy + ahead, 0, 2);
     if (lanes == kPanelRows)
       std::memcpy(out + t * kPanelRows, dy + t * ldy, kPanelRows * sizeof(T));
     else
@@ -146,7 +151,7 @@ void grad_weight_block(const MatmulGradWeightArgs<T>& a, int64_t k0, int64_t wid
         const int64_t now = p0 + panels - p >= kPanels ? kPanels : 1, n = p * kPanelRows;
         for (int64_t q = 0; q < now; ++q) {
           const int64_t at = n + q * kPanelRows;
-          copy_panel(depth, a.dy + t * a.ldy + at, a.ldy, std::min(kPanelRows, a.rows - at),
+          copy_panel(depth, a.dy + t * a.ldy + at, a.ldy, std::min(kPanelRows, a.rows - at), now * kPanelRows,
                      dy + q * depth * kPanelRows);
         }
         WeightTarget<T> to{nullptr,
