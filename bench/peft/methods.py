@@ -40,6 +40,13 @@ METHODS = [
     row("full fine-tuning", dict(peft_type="NONE"), 5e-5, full=True),
 ]
 
+
+def at_rate(name, learning_rate):
+    """A row of METHODS with another learning rate."""
+    (method,) = [m for m in METHODS if m["name"] == name]
+    return dict(method, name=f"{name}, {learning_rate:g}", learning_rate=learning_rate)
+
+
 SWEEP = (
     [row(f"LoRA on {'+'.join(m)}", lora(target_modules=[f"{x}_proj" for x in m]), 4e-3) for m in ("q", "k", "v", "qv", "qkv")]
     + [row(f"LoRA r {r}", lora(r=r, lora_alpha=2 * r), 2e-3) for r in (4, 8, 16, 64)]
@@ -47,10 +54,7 @@ SWEEP = (
     + [row(f"prompt tuning, {n}", dict(peft_type="PROMPT_TUNING", num_virtual_tokens=n, prompt_tuning_init="SAMPLE_VOCAB"), 3e-2)
        for n in (4, 10, 32)]
     + [row("P-tuning MLP, 10", dict(peft_type="P_TUNING", num_virtual_tokens=10, encoder_hidden_size=256), 5e-3)]
-    # At the rates of adapters/registry.cpp, which a YAML without one gets.
-    + [row("AdaLoRA, 2e-3", dict(peft_type="ADALORA", init_r=12, target_r=8, tinit=5, tfinal=10, deltaT=5, target_modules="all-linear"), 2e-3),
-       row("VeRA r 256, 4e-3", dict(peft_type="VERA", r=256, target_modules=["q_proj", "v_proj"]), 4e-3),
-       row("VeRA r 256, 1e-1", dict(peft_type="VERA", r=256, target_modules=["q_proj", "v_proj"]), 1e-1),
-       row("LoHa r 4, 5e-3", dict(peft_type="LOHA", r=4, alpha=8, target_modules="all-linear"), 5e-3),
-       row("LoKr r 8, 1e-2", dict(peft_type="LOKR", r=8, alpha=16, target_modules="all-linear"), 1e-2)]
+    # The first ones at the rates of adapters/registry.cpp, which a YAML without one gets.
+    + [at_rate("AdaLoRA r 12 → 8", 2e-3), at_rate("VeRA r 256", 4e-3), at_rate("LoHa r 4", 5e-3), at_rate("LoKr r 8", 1e-2),
+       at_rate("VeRA r 256", 1e-1)]
 )
