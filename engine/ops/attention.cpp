@@ -7,7 +7,7 @@ namespace ft {
 namespace {
 
 struct Operands {
-  Tensor q, k, v, prefix_k, prefix_v, out, lse;
+  Tensor q, k, v, prefix_k, prefix_v, relative_bias, out, lse;
   int64_t q_column = 0, k_column = 0, v_column = 0, prefix_k_column = 0, prefix_v_column = 0;
 };
 
@@ -38,9 +38,9 @@ AttentionArgs<T> arguments(const Operands& t, const Segments& queries, IndexView
   a.causal = o.causal;
   a.window = o.window;
   a.alibi_slopes = o.alibi_slopes.defined() ? o.alibi_slopes.data<Wide<T>>() : nullptr;
-  if (o.relative_bias.defined()) {
-    a.relative_bias = o.relative_bias.data<Wide<T>>();
-    a.bias_span = o.relative_bias.dim(1) / 2;
+  if (t.relative_bias.defined()) {
+    a.relative_bias = t.relative_bias.data<Wide<T>>();
+    a.bias_span = t.relative_bias.dim(1) / 2;
   }
   a.out = t.out.data<T>();
   a.ldo = t.out.dim(1);
@@ -55,12 +55,14 @@ bool same(const HeadColumns& a, const HeadColumns& b) {
 }  // namespace
 
 Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
-              const HeadColumns* prefix_k, const HeadColumns* prefix_v, const AttentionOptions& o) {
+              const HeadColumns* prefix_k, const HeadColumns* prefix_v, const AttentionOptions& o,
+              const Var* relative_bias) {
   const Tensor& x = q.var.value();
   const int64_t tokens = x.dim(0);
   const bool prefixed = prefix_k != nullptr;
-  const bool wanted =
-      tape.wants(q.var, k.var, v.var) || (prefixed && tape.wants(prefix_k->var, prefix_v->var));
+  const bool wanted = tape.wants(q.var, k.var, v.var) ||
+                      (prefixed && tape.wants(prefix_k->var, prefix_v->var)) ||
+                      (relative_bias && tape.wants(*relative_bias));
   if (prefixed)
     FT_CHECK(prefix_k->var.value().dim(1) == prefix_v->var.value().dim(1),
              "[attention] expected a prefix of one row stride, got {} and {}", prefix_k->var.value().dim(1),
@@ -71,6 +73,7 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
       .v = v.var.value(),
       .prefix_k = prefixed ? prefix_k->var.value() : Tensor(),
       .prefix_v = prefixed ? prefix_v->var.value() : Tensor(),
+      .relative_bias = relative_bias ? relative_bias->value() : Tensor(),
       .out = Tensor::empty({tokens, o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
       .lse = wanted ? Tensor::empty({tokens, o.heads}, tape.wide(), MemoryClass::activations, x.device())
                     : Tensor(),
@@ -93,7 +96,9 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
   tape.record(y.gradient(), [&tape, run, o, fused, one_prefix, t = std::move(t), dq = q.var.gradient(),
                              dk = k.var.gradient(), dv = v.var.gradient(),
                              dpk = prefixed ? prefix_k->var.gradient() : Gradient(),
-                             dpv = prefixed ? prefix_v->var.gradient() : Gradient(), dy = y.gradient()] {
+                             dpv = prefixed ? prefix_v->var.gradient() : Gradient(),
+                             dbias = relative_bias ? relative_bias->gradient() : Gradient(),
+                             dy = y.gradient()] {
     const auto fresh = [](const Tensor& like) {
       return Tensor::empty(like.shape(), like.dtype(), MemoryClass::activations, like.device());
     };
@@ -108,6 +113,7 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
     const Tensor gpk = dpk ? zeroed_slot(dpk) : Tensor(), gpv = !dpv         ? Tensor()
                                                                 : one_prefix ? gpk
                                                                              : zeroed_slot(dpv);
+    const Tensor gbias = dbias ? zeroed_slot(dbias) : Tensor();
     run(t, [&]<class T>(auto& s, const AttentionArgs<T>& a) {
       attention_grad(
           s, AttentionGradArgs<T>{.forward = a,
@@ -116,7 +122,8 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
                                   .dk = gk.data<T>() + t.k_column,
                                   .dv = gv.data<T>() + t.v_column,
                                   .dprefix_k = gpk.defined() ? gpk.data<T>() + t.prefix_k_column : nullptr,
-                                  .dprefix_v = gpv.defined() ? gpv.data<T>() + t.prefix_v_column : nullptr});
+                                  .dprefix_v = gpv.defined() ? gpv.data<T>() + t.prefix_v_column : nullptr,
+                                  .drelative_bias = gbias.defined() ? gbias.data<Wide<T>>() : nullptr});
     });
     if (dq) dq.add(tape.stream(), gq);
     if (!fused && dk) dk.add(tape.stream(), gk);
@@ -127,7 +134,7 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
 
 Tensor cached_attention(Tape& tape, const HeadColumns& q, const Tensor& k, const Tensor& v,
                         const std::vector<int32_t>& kv_begin, const std::vector<int32_t>& kv_end,
-                        const AttentionOptions& o) {
+                        const AttentionOptions& o, const Tensor& relative_bias) {
   const Tensor& x = q.var.value();
   const Operands t{
       .q = x,
@@ -135,6 +142,7 @@ Tensor cached_attention(Tape& tape, const HeadColumns& q, const Tensor& k, const
       .v = v,
       .prefix_k = {},
       .prefix_v = {},
+      .relative_bias = relative_bias,
       .out = Tensor::empty({x.dim(0), o.heads * o.head_dim}, x.dtype(), MemoryClass::activations, x.device()),
       .lse = {},
       .q_column = q.column};

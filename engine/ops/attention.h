@@ -9,7 +9,7 @@
 // training (n_q = n_kv) and generation from a cache. Prefix rows come before key 0 and are always visible.
 // Saved for backward: out and lse [tokens, heads] (log-sum-exp of each row of s). No [n_q, n_kv] buffer
 // survives. A row's result does not depend on other samples, on the grouping of samples, or on threads; the
-// prefix gradient is summed over samples in order, each sample's sum formed by itself.
+// gradients of prefix and bias are summed over samples in order, each sample's sum formed by itself.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ struct AttentionArgs {
   int64_t window = 0;  // > 0: query i sees only the last `window` keys up to its own position
   const Wide<T>* alibi_slopes = nullptr;  // [heads] or null; adds slope · (key position), as BLOOM does
   // [heads, 2 · bias_span + 1] or null: what is added for each distance key − query, which is clamped to
-  // ±bias_span first (T5's buckets, spelt out). Read only: its gradient is not formed here.
+  // ±bias_span first (T5's buckets, spelt out).
   const Wide<T>* relative_bias = nullptr;
   int64_t bias_span = 0;
   T* out = nullptr;  // [tokens, heads·D], row stride ldo
@@ -54,6 +54,7 @@ struct AttentionGradArgs {
   const T* dout = nullptr;                        // [tokens, heads·D], row stride ldo
   T *dq = nullptr, *dk = nullptr, *dv = nullptr;  // overwritten; row strides ldq, ldk, ldv
   T *dprefix_k = nullptr, *dprefix_v = nullptr;   // added to; null when the prefix is not trained
+  Wide<T>* drelative_bias = nullptr;              // added to; null when the bias is not trained
 };
 
 void attention(CpuStream&, const AttentionArgs<float>&);
@@ -74,8 +75,7 @@ struct AttentionOptions {
   double scale = 1;
   bool causal = true;
   int64_t window = 0;
-  Tensor alibi_slopes;        // [heads] in the compute type, or undefined
-  Tensor relative_bias = {};  // [heads, 2 · span + 1] in the compute type, or undefined
+  Tensor alibi_slopes;  // [heads] in the compute type's wide type, or undefined
 };
 
 /// Columns [column, column + heads · head_dim) of a value [rows, features]: all of it, or a part of a fused
@@ -83,14 +83,15 @@ struct AttentionOptions {
 struct HeadColumns;
 
 /// Self-attention of the pass's samples (keys are the samples' own tokens) after an optional prefix of keys
-/// and values [P, kv_heads · D], values of the graph too, which lie in rows of one stride. Returns
-/// [tokens, heads · D].
+/// and values [P, kv_heads · D], values of the graph too, which lie in rows of one stride; so may be a bias
+/// by distance [heads, 2 · span + 1] in the wide type. Returns [tokens, heads · D].
 Var attention(Tape&, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
-              const HeadColumns* prefix_k, const HeadColumns* prefix_v, const AttentionOptions& options);
+              const HeadColumns* prefix_k, const HeadColumns* prefix_v, const AttentionOptions& options,
+              const Var* relative_bias = nullptr);
 
 /// Generation: keys and values are rows [kv_begin[s], kv_end[s]) of a cache; nothing is recorded.
 Tensor cached_attention(Tape&, const HeadColumns& q, const Tensor& k, const Tensor& v,
                         const std::vector<int32_t>& kv_begin, const std::vector<int32_t>& kv_end,
-                        const AttentionOptions& options);
+                        const AttentionOptions& options, const Tensor& relative_bias = {});
 
 }  // namespace ft

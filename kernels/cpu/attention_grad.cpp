@@ -6,8 +6,8 @@
 //
 // A unit is a sample under one key head: it takes the lanes 64 at a time, and for each such chunk walks the
 // key blocks once, so dk and dv [keys, D] are summed over lanes in order, in the thread's own buffer. 10·D
-// operations a visible pair. Prefix gradients: each sample's sum is kept apart, then added in the order of
-// the samples.
+// operations a visible pair. Gradients of prefix and bias: each sample's sum is kept apart, then added in the
+// order of the samples.
 #include <algorithm>
 #include <vector>
 
@@ -78,6 +78,13 @@ HWY_INLINE T dot_product(const T* x, const T* y, int64_t n) {
   return sum;
 }
 
+/// Where a unit leaves its sums of what all samples share: dk and dv of the prefix rows [2][prefix, D], and
+/// ds by head of the group and distance [group, 2 · bias_span + 1]. Null for what is not trained.
+template <class T>
+struct SharedSums {
+  T *prefix = nullptr, *bias = nullptr;
+};
+
 template <class T>
 struct GradUnit {
   static constexpr int64_t W = kTileLanes<T>, kTiles = kGradLanes / W;
@@ -87,6 +94,7 @@ struct GradUnit {
   const AttentionSample sample;
   const int64_t kv_head, D, D_padded, block;
   const KeyHead<T> head;
+  const SharedSums<T> shared;
   T *dk, *dv;                    // [keys, D_padded]
   T *q_panels, *dout_panels;     // [D_padded / W][kGradLanes][W]
   T *q, *dout, *dq;              // [tiles][D, W]
@@ -101,7 +109,7 @@ struct GradUnit {
            2 * Scratch::piece<T>(block * D);
   }
 
-  GradUnit(const AttentionGradArgs<T>& args, const AttentionUnit& unit)
+  GradUnit(const AttentionGradArgs<T>& args, const AttentionUnit& unit, const SharedSums<T>& sums)
       : g(args),
         a(args.forward),
         sample(a, unit.sample),
@@ -109,7 +117,8 @@ struct GradUnit {
         D(a.head_dim),
         D_padded((D + W - 1) / W * W),
         block(key_block(D)),
-        head(a, sample, kv_head) {
+        head(a, sample, kv_head),
+        shared(sums) {
     Scratch scratch(scratch_bytes(D, D_padded, sample.keys, block));
     for (T** x : {&dk, &dv}) *x = scratch.take<T>(sample.keys * D_padded);
     for (T** x : {&q_panels, &dout_panels}) *x = scratch.take<T>(D_padded * kGradLanes);
@@ -149,12 +158,22 @@ struct GradUnit {
     bias_and_mask(t, begin, rows, tp, kGradLanes);
     tile_product(t.vectors, Start::zero, rows, D, values, D, 1, t.dout, W, tds, kGradLanes);
     probabilities_and_ds(t.vectors, rows, tp, tds, kGradLanes, t.lse, t.delta);
+    if (shared.bias) add_to_bias(t, begin, rows, tds);
     tile_product(t.vectors, Start::add, D, rows, keys, 1, D, tds, kGradLanes, t.dq, W);
     // The key tiles of add_keys() are six rows: hidden rows up to the next multiple count as zero.
     for (int64_t r = rows; r < std::min((rows + 5) / 6 * 6, block_rows); ++r) {
       std::fill_n(tp + r * kGradLanes, W, T{0});
       std::fill_n(tds + r * kGradLanes, W, T{0});
     }
+  }
+
+  void add_to_bias(const GradTile<T>& t, int64_t key, int64_t rows, const T* tds) {
+    const int64_t span = a.bias_span;
+    for (int64_t r = 0; r < rows; ++r, ++key, tds += kGradLanes)
+      for (int64_t l = 0; l < t.lanes; ++l) {
+        const int64_t h = (t.begin + l) % sample.group, own = static_cast<int64_t>(t.position[l]);
+        shared.bias[h * (2 * span + 1) + span + std::clamp(key - own, -span, span)] += tds[l];
+      }
   }
 
   /// dk += ds q, dv += p do for the rows of a block; rows_of: how many of them each tile sees.
@@ -210,29 +229,28 @@ struct GradUnit {
     }
   }
 
-  /// `prefix_sums` [2][prefix, D]: this sample's dk and dv of the prefix rows; null when the prefix is not
-  /// trained.
-  void run(T* prefix_sums) {
+  void run() {
     const int64_t all = sample.n_q * sample.group;
     for (int64_t begin = 0; begin < all; begin += kGradLanes) chunk(begin, std::min(begin + kGradLanes, all));
     for (int64_t j = 0; j < sample.keys; ++j) {
       const bool own = j >= sample.prefix;
-      if (!own && !prefix_sums) continue;
+      if (!own && !shared.prefix) continue;
       const int64_t row = sample.kv_begin + j - sample.prefix;
-      T* to_k = own ? g.dk + row * a.ldk + kv_head * D : prefix_sums + j * D;
-      T* to_v = own ? g.dv + row * a.ldv + kv_head * D : prefix_sums + (sample.prefix + j) * D;
+      T* to_k = own ? g.dk + row * a.ldk + kv_head * D : shared.prefix + j * D;
+      T* to_v = own ? g.dv + row * a.ldv + kv_head * D : shared.prefix + (sample.prefix + j) * D;
       for (int64_t f = 0; f < D; ++f) to_k[f] = dk[j * D_padded + f] * a.scale;
       std::copy_n(dv + j * D_padded, D, to_v);
     }
   }
 };
 
-void attention_grad_unit_f32(const AttentionGradArgs<float>& g, const AttentionUnit& u, float* prefix_sums) {
-  GradUnit<float>(g, u).run(prefix_sums);
+void attention_grad_unit_f32(const AttentionGradArgs<float>& g, const AttentionUnit& u, float* prefix_sums,
+                             float* bias_sums) {
+  GradUnit<float>(g, u, {prefix_sums, bias_sums}).run();
 }
-void attention_grad_unit_f64(const AttentionGradArgs<double>& g, const AttentionUnit& u,
-                             double* prefix_sums) {
-  GradUnit<double>(g, u).run(prefix_sums);
+void attention_grad_unit_f64(const AttentionGradArgs<double>& g, const AttentionUnit& u, double* prefix_sums,
+                             double* bias_sums) {
+  GradUnit<double>(g, u, {prefix_sums, bias_sums}).run();
 }
 
 }  // namespace ft::HWY_NAMESPACE
@@ -263,6 +281,14 @@ void add_prefix_sums(CpuStream& stream, const AttentionGradArgs<T>& g, const T* 
   });
 }
 
+/// Adds the samples' sums [samples, heads, 2 · bias_span + 1] to the bias's gradient in order.
+template <class T>
+void add_bias_sums(const AttentionGradArgs<T>& g, const T* sums) {
+  const int64_t size = g.forward.heads * (2 * g.forward.bias_span + 1);
+  for (int64_t s = 0; s < g.forward.samples; ++s, sums += size)
+    for (int64_t i = 0; i < size; ++i) g.drelative_bias[i] += sums[i];
+}
+
 template <class T, class Unit>
 void run_attention_grad(CpuStream& stream, const AttentionGradArgs<T>& g, Unit unit) {
   const AttentionArgs<T>& a = g.forward;
@@ -273,15 +299,21 @@ void run_attention_grad(CpuStream& stream, const AttentionGradArgs<T>& g, Unit u
   const AttentionPlan plan = plan_attention(a, 0);
   const bool prefix = a.prefix > 0 && g.dprefix_k;
   const int64_t per_unit = prefix ? 2 * a.prefix * a.head_dim : 0;
-  std::vector<T> sums(static_cast<size_t>(a.samples * a.kv_heads * per_unit));
+  const bool bias = a.relative_bias && g.drelative_bias;
+  const int64_t bias_per_unit = bias ? a.heads / a.kv_heads * (2 * a.bias_span + 1) : 0;
+  const auto of_units = [&](int64_t size) { return static_cast<size_t>(a.samples * a.kv_heads * size); };
+  std::vector<T> sums(of_units(per_unit)), bias_sums(of_units(bias_per_unit));
   stream.parallel(plan.tasks(), [&](int64_t task) {
     const auto t = static_cast<size_t>(task);
     for (int64_t i = plan.task_begin[t]; i < plan.task_begin[t + 1]; ++i) {
       const AttentionUnit& u = plan.units[static_cast<size_t>(i)];
-      unit(g, u, prefix ? sums.data() + (u.sample * a.kv_heads + u.kv_head) * per_unit : nullptr);
+      const int64_t at = u.sample * a.kv_heads + u.kv_head;
+      unit(g, u, prefix ? sums.data() + at * per_unit : nullptr,
+           bias ? bias_sums.data() + at * bias_per_unit : nullptr);
     }
   });
   if (prefix) add_prefix_sums(stream, g, sums.data());
+  if (bias) add_bias_sums(g, bias_sums.data());
 }
 
 }  // namespace

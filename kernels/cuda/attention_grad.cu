@@ -7,29 +7,14 @@
 // Three kernels: δ; dk and dv, a block per key tile that walks the lane tiles in order; dq, a block per lane
 // tile that walks the key tiles in order. Scores are computed twice for that, 14·D operations a visible pair.
 // Prefix rows: each sample's dk and dv go to scratch, [samples, kv_heads, 2, P, D], and a fourth kernel adds
-// them to the prefix gradients in the order of the samples. A frozen prefix's tiles are skipped.
-#include "engine/ops/attention.h"
-
+// them to the prefix gradients in the order of the samples. A frozen prefix's tiles are skipped. The gradient
+// of a bias by distance has kernels of its own (attention_bias_grad.cu).
+#include "kernels/cuda/attention_grad.cuh"
 #include "kernels/cuda/attention_mma.cuh"
-#include "kernels/cuda/attention_tile.cuh"
 
 namespace ft {
 namespace cuda_attention {
 namespace {
-
-/// Lanes and keys a tile in backward: four operands of D features and the weights stay within 99 KB.
-template <int D>
-struct GradShape {
-  static constexpr int kResident = D > 128 ? 16 : D > 64 ? 32 : 64, kWalked = D > 128 ? 16 : 32;
-  static constexpr int kR = kResident / 16, kC = kWalked / 16;
-};
-
-template <int D, int kWeights>
-struct GradTile : GradShape<D> {
-  using Shape = GradShape<D>;
-  float resident[2][Shape::kResident * (D + 4)], walked[2][Shape::kWalked * (D + 4)];
-  float weights[kWeights][Shape::kResident][Shape::kWalked + 4];
-};
 
 /// δ [tokens, heads] of the samples' tokens, a warp a row.
 template <class T>
@@ -46,15 +31,6 @@ __global__ __launch_bounds__(kThreads) void delta_kernel(const AttentionGradArgs
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
   if (threadIdx.x % 32 == 0) delta[row] = sum;
-}
-
-/// Scores and dp of a pair to p and ds.
-template <class T>
-__device__ void probability_and_ds(const AttentionArgs<T>& a, const Lane& lane, int key, float lse,
-                                   float delta, float& score, float& dp) {
-  const float p = lane.sees(key) ? expf(lane.score(a, score, key) - lse) : 0.0f;
-  dp = lane.sees(key) ? p * (dp - delta) : 0.0f;
-  score = p;
 }
 
 /// Block (key tile, key head, sample). `prefix_sums` is null where the prefix is frozen.
@@ -142,20 +118,11 @@ __global__ __launch_bounds__(kThreads, 2) void queries_kernel(const AttentionGra
   const int lane_begin = (gridDim.x - 1 - blockIdx.x) * Tile::kResident;  // the longest rows first
   if (lane_begin >= s.lanes()) return;
   const int head_dim = static_cast<int>(a.head_dim), depth = (head_dim + 3) / 4 * 4;
-  const int q_first = a.q_bounds.device[0];
 
   load_lanes<D>(tile.resident[0], Tile::kResident, a.q, a.ldq, a.head_dim, s, kv_head, lane_begin);
   load_lanes<D>(tile.resident[1], Tile::kResident, g.dout, a.ldo, a.head_dim, s, kv_head, lane_begin);
-  Lane lane[R];
-  float dq[R][Features<D>::kCount] = {}, lse[R], lane_delta[R];
-#pragma unroll
-  for (int i = 0; i < R; ++i) {
-    lane[i] = Lane(a, s, kv_head, lane_begin + ty * R + i);
-    lse[i] = lane_delta[i] = 0;
-    if (lane_begin + ty * R + i >= s.lanes()) continue;
-    lse[i] = a.lse[lane[i].token * a.heads + lane[i].head];
-    lane_delta[i] = delta[(lane[i].token - q_first) * a.heads + lane[i].head];
-  }
+  const ResidentLanes<R> lanes(a, s, kv_head, lane_begin + ty * R, delta);
+  float dq[R][Features<D>::kCount] = {};
   const bool busy = lane_begin + ty / 2 * 2 * R < s.lanes();
   for (int begin = 0; begin < s.keys; begin += Tile::kWalked) {
     if (!s.visible(lane_begin, min(lane_begin + Tile::kResident, s.lanes()), begin, begin + Tile::kWalked))
@@ -174,7 +141,8 @@ __global__ __launch_bounds__(kThreads, 2) void queries_kernel(const AttentionGra
     for (int i = 0; i < R; ++i)
 #pragma unroll
       for (int j = 0; j < C; ++j) {
-        probability_and_ds(a, lane[i], begin + tx + 16 * j, lse[i], lane_delta[i], p[i][j], ds[i][j]);
+        probability_and_ds(a, lanes.lane[i], begin + tx + 16 * j, lanes.lse[i], lanes.delta[i], p[i][j],
+                           ds[i][j]);
         tile.weights[0][ty * R + i][tx + 16 * j] = ds[i][j];
       }
     __syncwarp();
@@ -185,7 +153,8 @@ __global__ __launch_bounds__(kThreads, 2) void queries_kernel(const AttentionGra
 #pragma unroll
   for (int i = 0; i < R; ++i)
     if (lane_begin + ty * R + i < s.lanes())
-      store_row<D>(g.dq + lane[i].token * a.ldq + lane[i].head * a.head_dim, dq[i], a.scale, head_dim, quads);
+      store_row<D>(g.dq + lanes.lane[i].token * a.ldq + lanes.lane[i].head * a.head_dim, dq[i], a.scale,
+                   head_dim, quads);
 }
 
 /// dprefix_k and dprefix_v [P, kv_heads·D] += the samples' sums, in order; a thread an element of both.
@@ -235,7 +204,8 @@ void run(CudaStream& stream, const AttentionGradArgs<T>& g) {
   const bool prefix = a.prefix > 0 && g.dprefix_k;
   const int64_t first = a.q_bounds.host[0], rows = (a.q_bounds.host[a.samples] - first) * a.heads;
   const int64_t prefix_sums = prefix ? a.samples * a.kv_heads * 2 * a.prefix * a.head_dim : 0;
-  float* delta = stream.scratch<float>(rows + prefix_sums);
+  const int64_t bias_sums = attention_bias_sums(g);
+  float* delta = stream.scratch<float>(rows + prefix_sums + bias_sums);
   float* sums = prefix ? delta + rows : nullptr;
 
   const auto blocks = [](int64_t items, int64_t per_block) {
@@ -247,6 +217,7 @@ void run(CudaStream& stream, const AttentionGradArgs<T>& g) {
   if (prefix)
     launch_attention("attention_grad (prefix)", prefix_kernel<T>,
                      blocks(a.prefix * a.kv_heads * a.head_dim, kThreads), kThreads, 0, stream, g, sums);
+  if (bias_sums > 0) attention_bias_grad(stream, g, delta, delta + rows + prefix_sums);
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ struct DeviceAttention {
         dprefix_v(as_type<T>(x.dprefix_v)),
         lse(x.lse),
         slopes(x.slopes),
-        bias(x.bias) {}
+        bias(x.bias),
+        dbias(x.dbias) {}
 
   AttentionArgs<T> args() {
     const AttentionArgs<float> on_host = host.args();
@@ -84,6 +85,7 @@ struct DeviceAttention {
     g.dv = host.shape.fused ? dq.data() + host.v_offset : dv.data();
     g.dprefix_k = host.shape.prefix ? dprefix_k.data() : nullptr;
     g.dprefix_v = host.shape.prefix ? dprefix_v.data() : nullptr;
+    g.drelative_bias = host.shape.span >= 0 ? dbias.data() : nullptr;
     return g;
   }
   /// Brings the results to the host's case.
@@ -95,12 +97,13 @@ struct DeviceAttention {
     host.dv = as_float(dv.host());
     host.dprefix_k = as_float(dprefix_k.host());
     host.dprefix_v = as_float(dprefix_v.host());
+    host.dbias = dbias.host();
   }
 
   AttentionData<float>& host;
   DeviceIndex q_bounds, kv_begin, kv_end;
   DeviceVector<T> q, k, v, prefix_k, prefix_v, dout, out, dq, dk, dv, dprefix_k, dprefix_v;
-  DeviceVector<float> lse, slopes, bias;
+  DeviceVector<float> lse, slopes, bias, dbias;
 };
 
 /// Forward and backward on the device in T; the results replace the case's.

@@ -1,4 +1,5 @@
-// Launches of attention: causal training with and without a prefix, generation from a cache.
+// Launches of attention: causal training plain, with a prefix, and with a trained bias; generation from a
+// cache.
 #pragma once
 
 #include <cmath>
@@ -62,6 +63,12 @@ struct AttentionLaunches {
     if (c.prefix > 0) {
       g.dprefix_k = o.zeros<T>(c.prefix * width);
       g.dprefix_v = o.zeros<T>(c.prefix * width);
+    }
+    if (c.variant == "bias by distance") {
+      g.forward.bias_span = 127;  // T5's, read and written
+      const int64_t size = c.heads * (2 * g.forward.bias_span + 1);
+      g.forward.relative_bias = o.numbers<Wide<T>>(size);
+      g.drelative_bias = o.zeros<Wide<T>>(size);
     }
     const double queries = real(c.tokens * c.heads * c.head_dim);
     return {{(4 * queries + real((4 * rows + 6 * c.prefix) * width)) * e + real(c.tokens * c.heads) * w,

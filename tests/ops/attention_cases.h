@@ -111,6 +111,7 @@ struct AttentionData {
     dv.assign(v.size(), kMark);
     dprefix_k.assign(prefix_k.size(), 0);
     dprefix_v.assign(prefix_v.size(), 0);
+    dbias.assign(bias.size(), 0);
   }
 
   AttentionArgs<T> args() {
@@ -152,6 +153,7 @@ struct AttentionData {
     g.dv = shape.fused ? dq.data() + v_offset : dv.data();
     g.dprefix_k = shape.prefix ? dprefix_k.data() : nullptr;
     g.dprefix_v = shape.prefix ? dprefix_v.data() : nullptr;
+    g.drelative_bias = shape.span >= 0 ? dbias.data() : nullptr;
     return g;
   }
   /// All results one after the other, for comparisons.
@@ -162,7 +164,8 @@ struct AttentionData {
             {"dk", &dk},
             {"dv", &dv},
             {"dprefix_k", &dprefix_k},
-            {"dprefix_v", &dprefix_v}};
+            {"dprefix_v", &dprefix_v},
+            {"dbias", &dbias}};
   }
 
   AttentionCase shape;
@@ -170,7 +173,7 @@ struct AttentionData {
   int64_t tokens = 0, kv_rows = 0, ldq = 0, ldk = 0, ldv = 0, ld_prefix = 0, ldo = 0;
   size_t k_offset = 0, v_offset = 0;
   std::vector<T> q, k, v, prefix_k, prefix_v, slopes, bias, dout;
-  std::vector<T> out, lse, dq, dk, dv, dprefix_k, dprefix_v;
+  std::vector<T> out, lse, dq, dk, dv, dprefix_k, dprefix_v, dbias;
 };
 
 }  // namespace ft::test

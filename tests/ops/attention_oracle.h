@@ -41,6 +41,11 @@ void for_each_row(const AttentionArgs<T>& a, F&& f) {
   }
 }
 
+template <class T>
+int64_t bias_at(const AttentionArgs<T>& a, int64_t h, int64_t distance) {
+  return h * (2 * a.bias_span + 1) + a.bias_span + std::clamp(distance, -a.bias_span, a.bias_span);
+}
+
 template <class T, class Keys>
 std::vector<T> row_scores(const AttentionArgs<T>& a, int64_t token, int64_t h, int64_t own,
                           const Keys& keys) {
@@ -51,10 +56,7 @@ std::vector<T> row_scores(const AttentionArgs<T>& a, int64_t token, int64_t h, i
     for (int64_t d = 0; d < a.head_dim; ++d) x += q[d] * key.k[d];
     x *= a.scale;
     if (a.alibi_slopes) x += a.alibi_slopes[h] * static_cast<T>(key.position - own);
-    if (a.relative_bias) {
-      const int64_t at = std::clamp(key.position - own, -a.bias_span, a.bias_span) + a.bias_span;
-      x += a.relative_bias[h * (2 * a.bias_span + 1) + at];
-    }
+    if (a.relative_bias) x += a.relative_bias[bias_at(a, h, key.position - own)];
     s.push_back(x);
   }
   return s;
@@ -78,7 +80,7 @@ void attention_oracle(const AttentionArgs<T>& a) {
   });
 }
 
-/// From the forward's out and lse; dk, dv and dq are overwritten, the prefix gradients added to.
+/// From the forward's out and lse; dk, dv and dq are overwritten, the gradients of prefix and bias added to.
 template <class T>
 void attention_grad_oracle(const AttentionGradArgs<T>& g) {
   const AttentionArgs<T>& a = g.forward;
@@ -102,6 +104,7 @@ void attention_grad_oracle(const AttentionGradArgs<T>& g) {
       const T p = std::exp(s[j] - a.lse[token * a.heads + h]);
       T dp = 0;
       for (int64_t d = 0; d < a.head_dim; ++d) dp += dout[d] * key.v[d];
+      if (g.drelative_bias) g.drelative_bias[bias_at(a, h, key.position - own)] += p * (dp - delta);
       const T ds = p * (dp - delta) * a.scale;
       for (int64_t d = 0; d < a.head_dim; ++d) {
         dv[d] += p * dout[d];

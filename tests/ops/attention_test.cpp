@@ -80,6 +80,7 @@ TEST_P(Attention, GradientIsTheDifferenceQuotient) {
   check(x.v, kept.dv, "dv");
   check(x.prefix_k, kept.dprefix_k, "dprefix_k");
   check(x.prefix_v, kept.dprefix_v, "dprefix_v");
+  check(x.bias, kept.dbias, "dbias");
 }
 
 template <class T>
