@@ -67,11 +67,15 @@ void queue_rows(Model& model, Stream& stream, std::span<const DataRow* const> ro
                 const PassSettings& settings, QueuedLosses& losses) {
   const int64_t leading = settings.adapters ? settings.adapters->leading_rows() : 0;
   const auto size = [&](size_t i) { return static_cast<int64_t>(rows[i]->ids.size()) + leading; };
+  const bool gpu = stream.device().kind == DeviceKind::cuda;
+  const auto fit = [&](size_t count, int64_t tokens) {
+    return count == 1 || tokens <= settings.pass_tokens ||
+           (gpu && static_cast<int64_t>(count) <= settings.micro_batch && tokens <= kMicroBatchTokens);
+  };
   for (size_t begin = 0; begin < rows.size();) {
     size_t end = begin;
     int64_t tokens = 0;
-    while (end < rows.size() && (end == begin || tokens + size(end) <= settings.pass_tokens))
-      tokens += size(end++);
+    while (end < rows.size() && fit(end - begin + 1, tokens + size(end))) tokens += size(end++);
     const Batch b = lay_out(rows.subspan(begin, end - begin), static_cast<int32_t>(begin), settings.adapters);
     losses.add(queue_pass(model, stream, b, settings), b.targets, static_cast<int64_t>(b.ids->size()));
     begin = end;

@@ -1,6 +1,7 @@
 // One pass of some rows through model and loss. The rows of an optimizer step are taken in passes of about
 // kPassTokens tokens, whatever the micro-batch size says: gradients are summed row by row in order, so the
 // bits are those of any other grouping, and a pass of this size keeps activations small and products large.
+// A GPU wants larger ones: there a micro-batch, of which the user says that it fits, is one pass.
 #pragma once
 
 #include <span>
@@ -15,6 +16,7 @@
 namespace ft {
 
 constexpr int64_t kPassTokens = 256;
+constexpr int64_t kMicroBatchTokens = 8192;  // on a GPU; more would gain nothing
 
 struct PassSettings {
   DType compute = DType::f32;
@@ -25,6 +27,7 @@ struct PassSettings {
   const AdapterStep* adapters = nullptr;  // what the adapters made for this step
   PassRecordings* recordings = nullptr;   // on a device: of passes whose shape repeats
   int64_t pass_tokens = kPassTokens;
+  int64_t micro_batch = 1;  // rows that a GPU takes in one pass, up to kMicroBatchTokens
 };
 
 struct LossSum {

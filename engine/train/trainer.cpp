@@ -118,7 +118,8 @@ class Trainer {
                 .dropout_key = info.dropout_key,
                 .gradient_scale = info.loss_scale / static_cast<double>(targets),
                 .adapters = &adapters,
-                .recordings = recordings_ ? &*recordings_ : nullptr},
+                .recordings = recordings_ ? &*recordings_ : nullptr,
+                .micro_batch = t_.per_device_train_batch_size},
                losses);
     const double extra = adapters.finish();
     if (job_.interrupted && job_.interrupted->load()) {
@@ -229,7 +230,8 @@ class Trainer {
     result_.last_eval.clear();
     result_.last_eval_step = state_.step;
     for (const EvalSet& set : job_.eval) {
-      const double loss = evaluate(job_.model, job_.adapters, stream_, compute_, *set.data);
+      const double loss =
+          evaluate(job_.model, job_.adapters, stream_, compute_, *set.data, t_.per_device_eval_batch_size);
       row[set.metric] = loss;
       text += fmt::format("  {} {:.4f}", set.metric, loss);
       result_.last_eval.emplace_back(set.metric, loss);
@@ -316,13 +318,13 @@ class Trainer {
 }  // namespace
 
 double evaluate(Model& model, std::span<Adapter* const> adapters, Stream& stream, DType compute,
-                const Dataset& data) {
+                const Dataset& data, int64_t batch) {
   std::vector<const DataRow*> rows;
   for (const DataRow& r : data.rows) rows.push_back(&r);
   const AdapterStep step(model, adapters, stream, compute, {},
                          shares_prompt(model, adapters, false, any_first_target(rows)));
   LossSum sum;
-  run_rows(model, stream, rows, {.compute = compute, .adapters = &step}, sum);
+  run_rows(model, stream, rows, {.compute = compute, .adapters = &step, .micro_batch = batch}, sum);
   return sum.mean();
 }
 

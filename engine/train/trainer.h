@@ -50,9 +50,9 @@ struct TrainResult {
   int64_t last_eval_step = -1;  // of the weights that the run ends with, if it is `steps`
 };
 
-/// Mean loss over a set: the same numbers whatever the batch size.
+/// Mean loss over a set: the same numbers whatever `batch`, the rows that a GPU takes together.
 double evaluate(Model& model, std::span<Adapter* const> adapters, Stream& stream, DType compute,
-                const Dataset& data);
+                const Dataset& data, int64_t batch = 1);
 
 TrainResult train(TrainJob& job, Stream& stream, DType compute);
 

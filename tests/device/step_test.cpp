@@ -51,8 +51,9 @@ struct Steps {
   uint64_t graphs = 0;
 };
 
-/// Optimizer steps of two passes each over rows of one length, other ones in each step.
-Steps train_uniform_rows(const std::string& fixture, bool record, bool recompute) {
+/// Optimizer steps over four rows of one length, other ones in each step, in passes of two rows or of
+/// `micro_batch` ones.
+Steps train_uniform_rows(const std::string& fixture, bool record, bool recompute, int64_t micro_batch = 1) {
   Fixture f(fixture, DType::f32, 1, {}, "cuda-sim");
   recordings_allowed() = record;
   OptimizerState optimizer(f.experiment.training, f.adapter->trainables());
@@ -77,7 +78,8 @@ Steps train_uniform_rows(const std::string& fixture, bool record, bool recompute
                 .recompute = recompute,
                 .gradient_scale = 1 / 32.0,
                 .recordings = PassRecordings::possible(f.model(), adapters) ? &recordings : nullptr,
-                .pass_tokens = 20},
+                .pass_tokens = 20,
+                .micro_batch = micro_batch},
                losses);
     if (step > 0) {
       EXPECT_EQ(sim::host_waits(), Waits());
@@ -110,6 +112,14 @@ TEST(PassRecordings, APassWhoseShapeRepeatsIsOneGraph) {
       EXPECT_NE(plain.losses[0], plain.losses[3]);
     }
   }
+}
+
+TEST(QueueRows, AMicroBatchIsOnePassOnADevice) {
+  const Steps halves = train_uniform_rows("llama_gqa_rslora", true, false),
+              whole = train_uniform_rows("llama_gqa_rslora", true, false, 4);
+  EXPECT_EQ(whole.graphs, 2u);  // of 4 passes
+  EXPECT_EQ(whole.losses, halves.losses);
+  EXPECT_EQ(whole.norms, halves.norms);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, DeviceStep,

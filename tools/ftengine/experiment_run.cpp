@@ -273,7 +273,8 @@ class ExperimentRun {
       result.last_eval.clear();
       for (const EvalSet& s : eval_sets())
         result.last_eval.emplace_back(
-            s.metric, evaluate(*loaded_.model, adapters_.all(), session_.stream(), compute(), *s.data));
+            s.metric, evaluate(*loaded_.model, adapters_.all(), session_.stream(), compute(), *s.data,
+                               e_.training.per_device_eval_batch_size));
     }
     ask("after training", &SampleAnswers::after);
     print_samples(samples_);
