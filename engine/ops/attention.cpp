@@ -93,6 +93,9 @@ Var attention(Tape& tape, const HeadColumns& q, const HeadColumns& k, const Head
   if (!wanted) return y;
 
   const bool fused = same(q, k) && same(k, v), one_prefix = prefixed && same(*prefix_k, *prefix_v);
+  FT_CHECK(!fused || !q.var.requires_grad() ||
+               (q.column != k.column && k.column != v.column && v.column != q.column),
+           "[attention] expected q, k and v to be parts of one value or three values, got overlapping parts");
   tape.record(y.gradient(), [&tape, run, o, fused, one_prefix, t = std::move(t), dq = q.var.gradient(),
                              dk = k.var.gradient(), dv = v.var.gradient(),
                              dpk = prefixed ? prefix_k->var.gradient() : Gradient(),

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/autograd/tape.h"
 #include "engine/core/memory.h"
+#include "engine/ops/head_columns.h"
 #include "tests/ops/attention_cases.h"
 #include "tests/ops/attention_oracle.h"
 #include "tests/ops/attention_prefix.h"
@@ -143,6 +145,40 @@ TEST_P(Attention, PrefillAndIncrementalGiveTheSameBits) {
       expect_same_bits(prefill.lse, steps.lse, "lse");
     }
   });
+}
+
+// As T5 has it: one bias for two layers, whose contributions add up.
+TEST(AttentionOp, ABiasOfTwoLayersHasOneGradient) {
+  constexpr int64_t kTokens = 9, kHeads = 2, kWidth = kHeads * 4, kSpan = 3;
+  auto layout = std::make_shared<Layout>();
+  layout->add_sample(kTokens - 2, 0);
+  layout->add_sample(2, 1);
+  const auto tensor = [](const std::vector<double>& v, int64_t rows) {
+    const Tensor t = Tensor::empty({rows, static_cast<int64_t>(v.size()) / rows}, DType::f64);
+    std::copy(v.begin(), v.end(), t.data<double>());
+    return t;
+  };
+  const auto x = random_vector<double>(kTokens * kWidth, "x"),
+             dy = random_vector<double>(kTokens * kWidth, "dy");
+  std::vector<double> bias = random_vector<double>(kHeads * (2 * kSpan + 1), "bias"), dbias;
+  const auto loss = [&] {
+    Tape tape(Stream(stream()), DType::f64, layout, true);
+    const Var b(tensor(bias, kHeads), true);
+    const Var keys(tensor(x, kTokens));
+    Var y = keys;
+    for (int layer = 0; layer < 2; ++layer)
+      y = attention(tape, {y}, {keys}, {keys}, nullptr, nullptr,
+                    {.heads = kHeads, .kv_heads = kHeads, .head_dim = 4, .causal = false, .alibi_slopes = {}},
+                    &b);
+    y.gradient().add(tape.stream(), tensor(dy, kTokens));
+    const std::vector<double> out = y.value().to_vector<double>();
+    tape.backward();
+    dbias = b.gradient().sum().to_vector<double>();
+    return dot(out, dy);
+  };
+  loss();
+  const std::vector<double> analytic = dbias;
+  expect_gradient(bias, loss, analytic, 1e-7, 1e-5, 40);
 }
 
 TEST(AttentionEdges, APrefixStandsBeforeTheSamplesOwnKeys) {
