@@ -13,15 +13,18 @@ namespace ft {
 
 struct AdapterKind {
   std::string_view peft_type, description;
-  double learning_rate;  // default
+  double learning_rate;  // default: of the rates of bench/methods --rates one that also suits larger models
   /// Reads the method's own fields; `section` names the mapping in messages. `saved`: the node is a saved
   /// adapter_config.json, which other versions of PEFT may have written.
   std::unique_ptr<Adapter> (*make)(const ConfigNode& config, const std::string& section, bool saved);
+  double projected_rate = 0;  // default with prefix_projection: an encoder's weights want smaller steps
 };
 
 const std::vector<AdapterKind>& adapter_kinds();
 /// Throws ft::InputError that names the known types.
 const AdapterKind& find_adapter_kind(const ConfigNode& config);
+/// What training.learning_rate is where the YAML has none.
+double default_learning_rate(const ConfigNode& config);
 
 /// A saved adapter's configuration: FOLDER/adapter_config.json.
 ConfigNode read_adapter_config(const std::filesystem::path& folder);

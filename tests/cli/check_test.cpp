@@ -89,6 +89,23 @@ TEST(Check, HintsAndWarnings) {
                "2 of 2 evaluation rows are in the training data", "data.shuffle is off"});
 }
 
+// By method, smaller behind an encoder; a hybrid learns at the pace of its slowest part.
+TEST(Check, TheDefaultLearningRateIsTheMethods) {
+  const Home home;
+  const auto rate = [&](const std::string& adapter) {
+    const Outcome o = home.check({"--set", "adapter=" + adapter});
+    const size_t at = o.out.find("learning rate");
+    EXPECT_NE(at, std::string::npos) << o.err;
+    return std::stod(o.out.substr(o.out.find_first_of("0123456789", at)));
+  };
+  const double prefix = rate("{peft_type: PREFIX_TUNING, num_virtual_tokens: 2}"),
+               projected = rate("{peft_type: PREFIX_TUNING, num_virtual_tokens: 2, prefix_projection: true}"),
+               lora = rate("{peft_type: LORA, r: 2}");
+  EXPECT_LT(projected, prefix);
+  EXPECT_LT(lora, projected);
+  EXPECT_EQ(rate("[{peft_type: PREFIX_TUNING, num_virtual_tokens: 2}, {peft_type: LORA, r: 2}]"), lora);
+}
+
 TEST(Check, AJinjaTemplateIsTheDefaultAndRolesAreShown) {
   const Home home;
   write_bytes(

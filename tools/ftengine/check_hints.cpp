@@ -31,12 +31,11 @@ void about_rate(const RunSubject& r, double rate, Hints& hints) {
   for (const ConfigNode& node : r.experiment.adapters) {
     const ConfigNode* type = node.find("peft_type");
     if (!type || !type->is_string()) continue;  // a saved adapter
-    const AdapterKind& kind = find_adapter_kind(node);
-    const double low = kind.learning_rate / kRange, high = kind.learning_rate * kRange;
+    const double usual = default_learning_rate(node), low = usual / kRange, high = usual * kRange;
     if (rate < low || rate > high)
       hints.push_back(
           fmt::format("training.learning_rate {:g} is {} what {} usually takes ({:g} to {:g}, default {:g})",
-                      rate, rate < low ? "below" : "above", kind.peft_type, low, high, kind.learning_rate));
+                      rate, rate < low ? "below" : "above", type->string(), low, high, usual));
   }
 }
 

@@ -149,7 +149,8 @@ class ExperimentRun {
       methods_.push_back(
           {from, config.where(), kind.make(config, from.empty() ? "adapter" : "", !from.empty())});
       // A hybrid learns at the pace of its slowest part.
-      if (!e_.training.learning_rate) rate = std::min(rate.value_or(kind.learning_rate), kind.learning_rate);
+      const double usual = default_learning_rate(config);
+      if (!e_.training.learning_rate) rate = std::min(rate.value_or(usual), usual);
     }
     learning_rate_ = *rate;
     const auto has_b = [](const Method& m) {

@@ -32,7 +32,9 @@ void row(std::string_view name, std::string_view text) {
 void list_all() {
   fmt::print("adapters (adapter.peft_type)\n");
   for (const AdapterKind& k : adapter_kinds())
-    row(k.peft_type, fmt::format("{}; default learning_rate {:g}", k.description, k.learning_rate));
+    row(k.peft_type,
+        fmt::format("{}; default learning_rate {:g}{}", k.description, k.learning_rate,
+                    k.projected_rate > 0 ? fmt::format(" (prefix_projection: {:g})", k.projected_rate) : ""));
   fmt::print("\nmodels (model_type of config.json; Hugging Face folders of safetensors, and GGUF files)\n");
   for (const Family& f : families())
     row(f.model_type, fmt::format("{}; {}{}", f.description, f.architecture,
