@@ -50,9 +50,9 @@ void fill_virtual(KvCache& cache, int32_t row, const VirtualTokens& before, Stre
 void for_each_logits(Model& model, Forward& forward, const Tensor& hidden,
                      const std::function<void(int64_t row, std::span<const float> logits)>& f) {
   const LinearWeights head = model.head().weights(forward);
-  const int64_t count = hidden.dim(0);
-  for (int64_t begin = 0; begin < count; begin += kHeadChunk) {
-    const int64_t end = std::min(begin + kHeadChunk, count);
+  const int64_t count = hidden.dim(0), most = head_chunk(hidden.device());
+  for (int64_t begin = 0; begin < count; begin += most) {
+    const int64_t end = std::min(begin + most, count);
     const int32_t bounds[] = {0, static_cast<int32_t>(end - begin)};
     const Tensor logits = head_logits(forward.tape, hidden.rows(begin, end), head,
                                       RowIndex{{forward.tape.upload(bounds), 1}, {}, {}})

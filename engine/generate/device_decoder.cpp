@@ -66,8 +66,9 @@ void DeviceDecoder::queue_choice(Forward& forward, const Tensor& hidden, const R
   const LinearWeights head = model_.head().weights(forward);
   const IndexView length = tape.upload(rows.length), slot = tape.upload(rows.slot),
                   key = tape.upload(rows.key);
-  for (int64_t begin = 0; begin < hidden.dim(0); begin += kHeadChunk) {
-    const int64_t end = std::min(begin + kHeadChunk, hidden.dim(0));
+  const int64_t most = head_chunk(stream_.device());
+  for (int64_t begin = 0; begin < hidden.dim(0); begin += most) {
+    const int64_t end = std::min(begin + most, hidden.dim(0));
     const Tensor logits = head_logits(tape, hidden.rows(begin, end), head, {});
     launch(stream_, logits.dtype(), [&]<class T>(auto& s) {
       if constexpr (std::is_same_v<decltype(s), CudaStream&>)

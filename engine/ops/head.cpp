@@ -8,8 +8,8 @@
 namespace ft {
 namespace {
 
-// Pieces of samples that fill a chunk. A sample is cut at multiples of kHeadChunk from its own start, so that
-// the pieces, and with them the order in which a trained head's gradient is summed, do not depend on the
+// Pieces of samples that fill a chunk. A sample is cut at multiples of head_chunk() from its own start, so
+// that the pieces, and with them the order in which a trained head's gradient is summed, do not depend on the
 // neighbours.
 struct Chunk {
   int32_t begin = 0;
@@ -17,12 +17,12 @@ struct Chunk {
   int32_t end() const { return begin + bounds.back(); }
 };
 
-std::vector<Chunk> cut(const Segments& samples) {
+std::vector<Chunk> cut(const Segments& samples, int64_t most) {
   std::vector<Chunk> chunks;
   for (int32_t s = 0; s < samples.count; ++s) {
     for (int32_t at = samples.bounds[s]; at < samples.bounds[s + 1];) {
-      const int32_t length = std::min<int32_t>(kHeadChunk, samples.bounds[s + 1] - at);
-      if (chunks.empty() || chunks.back().bounds.back() + length > kHeadChunk) chunks.push_back({at, {0}});
+      const int32_t length = static_cast<int32_t>(std::min<int64_t>(most, samples.bounds[s + 1] - at));
+      if (chunks.empty() || chunks.back().bounds.back() + length > most) chunks.push_back({at, {0}});
       chunks.back().bounds.push_back(chunks.back().bounds.back() + length);
       at += length;
     }
@@ -82,7 +82,7 @@ HeadLoss head_loss(Tape& tape, const Var& hidden, const LinearWeights& head, con
   const Tensor loss = Tensor::empty({count}, DType::f64, MemoryClass::workspace, h.device()),
                argmax = Tensor::empty({count}, DType::i32, MemoryClass::workspace, h.device());
   const IndexView wanted_ids = tape.upload(targets);
-  const std::vector<Chunk> chunks = cut(rows.segments);
+  const std::vector<Chunk> chunks = cut(rows.segments, head_chunk(h.device()));
   for (const Chunk& chunk : chunks) {
     const RowIndex index{{tape.upload(chunk.bounds), static_cast<int32_t>(chunk.bounds.size()) - 1},
                          rows.row.from(chunk.begin),

@@ -1,7 +1,7 @@
 // Head and cross entropy in one chunked op (with logits for generation beside it): only rows that have a
-// target come here, at most kHeadChunk of them at a time, so no [tokens, vocabulary] buffer exists anywhere.
-// The loss's gradient with respect to the hidden states, and to the head where it is trained, is formed in
-// the same pass over the chunk: nothing of it is saved or recomputed.
+// target come here, at most head_chunk() of them at a time, so no [tokens, vocabulary] buffer exists
+// anywhere. The loss's gradient with respect to the hidden states, and to the head where it is trained, is
+// formed in the same pass over the chunk: nothing of it is saved or recomputed.
 #pragma once
 
 #include <span>
@@ -12,7 +12,10 @@
 
 namespace ft {
 
-constexpr int64_t kHeadChunk = 128;
+/// Rows whose logits exist at once. A GPU reads the head's weights once for each chunk: it wants larger ones.
+constexpr int64_t head_chunk(Device device) {
+  return device.kind == DeviceKind::cpu ? 128 : 512;
+}
 
 /// The rows of `x` [tokens, C] named by `rows`, in that order.
 Var gather_rows(Tape&, const Var& x, std::shared_ptr<const std::vector<int32_t>> rows);

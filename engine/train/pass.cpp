@@ -24,7 +24,7 @@ HeadLoss run_pass(Model& model, Tape& tape, const Batch& b, const PassSettings& 
 }
 
 HeadLoss queue_pass(Model& model, Stream& stream, const Batch& b, const PassSettings& s) {
-  if (s.recordings && s.training)
+  if (s.recordings && s.training && b.ids->size() <= PassRecordings::kMostTokens)
     return s.recordings->run(stream, s.compute, b, s.gradient_scale, s.recompute,
                              [&](Tape& tape, const Batch& batch) { return run_pass(model, tape, batch, s); });
   Tape tape(stream, s.compute, b.layout, s.training);

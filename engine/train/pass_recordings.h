@@ -21,8 +21,11 @@ class PassRecordings {
 
   /// What a pass does on its tape, backward included, and the losses that it leaves.
   using Pass = std::function<HeadLoss(Tape&, const Batch&)>;
+  static constexpr size_t kMostTokens = 1024;
   /// Queues `pass` over the batch: one by one for the first two times of a shape, then as a recording.
-  /// `gradient_scale` and `recompute` are arguments of kernels too, and belong to the shape.
+  /// `gradient_scale` and `recompute` are arguments of kernels too, and belong to the shape. Passes of more
+  /// than kMostTokens always go one by one: their launches hide behind their kernels, and a recording would
+  /// keep their memory.
   HeadLoss run(Stream& stream, DType compute, const Batch& b, double gradient_scale, bool recompute,
                const Pass& pass);
 
