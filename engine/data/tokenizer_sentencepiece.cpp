@@ -3,14 +3,59 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <atomic>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "engine/core/check.h"
 #include "engine/data/tokenizer_parts.h"
+#include "engine/data/tokenizer_unicode.h"
+#include "engine/data/tokenizer_utf8.h"
 #include "engine/io/printable.h"
 
 namespace ft {
 namespace {
+
+/// The ids of words that this thread met lately, under the model that it used last. The library takes a
+/// microsecond or two for each.
+class WordCache {
+ public:
+  static constexpr size_t kLongest = 64;  // bytes of a word that is kept
+
+  static WordCache& of(uint64_t model) {
+    thread_local WordCache cache;
+    if (cache.model_ != model || cache.places_.size() >= kMost) cache = WordCache(model);
+    return cache;
+  }
+  /// Appends the word's ids to `out`, made by encode(out) where they are not known.
+  template <class Encode>
+  void append(std::string_view word, std::vector<int32_t>& out, const Encode& encode) {
+    if (const auto known = places_.find(word); known != places_.end()) {
+      const int32_t* ids = ids_.data() + known->second.begin;
+      out.insert(out.end(), ids, ids + known->second.count);
+      return;
+    }
+    const size_t first = out.size();
+    encode(out);
+    places_.emplace(word, Place{ids_.size(), out.size() - first});
+    ids_.insert(ids_.end(), out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
+  }
+
+ private:
+  static constexpr size_t kMost = 1 << 15;
+  struct Place {
+    size_t begin, count;
+  };
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  WordCache() = default;
+  explicit WordCache(uint64_t model) : model_(model) {}
+
+  uint64_t model_ = 0;
+  std::unordered_map<std::string, Place, Hash, std::equal_to<>> places_;
+  std::vector<int32_t> ids_;
+};
 
 class Model final : public TokenModel {
  public:
@@ -24,7 +69,9 @@ class Model final : public TokenModel {
       const size_t word = p.content.find_first_not_of(kVisibleBlank);
       return word != std::string::npos && p.content.find(kVisibleBlank, word) != std::string::npos;
     };
+    const auto is_blank = [](const SentencePieceFile::Piece& p) { return p.content == kVisibleBlank; };
     cut_between_words_ = file.bpe && file.add_dummy_prefix && !file.whitespace_as_suffix &&
+                         std::any_of(file.pieces.begin(), file.pieces.end(), is_blank) &&
                          std::none_of(file.pieces.begin(), file.pieces.end(), crosses_words);
     vocabulary_ = std::make_unique<const Vocabulary>(std::move(entries), source);
     try {
@@ -38,9 +85,13 @@ class Model final : public TokenModel {
   }
 
   void encode_piece(std::string_view piece, std::vector<int32_t>& out) const override {
+    if (!cut_between_words_) return encode_whole(piece, out);
+    WordCache& cache = WordCache::of(number_);
     for (size_t begin = 0; begin < piece.size();) {
-      const size_t end = cut_between_words_ ? find_cut(piece, begin) : piece.size();
-      encode_whole(piece.substr(begin, end - begin), out);
+      const size_t end = find_cut(piece, begin);
+      const std::string_view word = piece.substr(begin, end - begin);
+      const auto encode = [&](std::vector<int32_t>& to) { encode_whole(word, to); };
+      word.size() <= WordCache::kLongest ? cache.append(word, out, encode) : encode(out);
       begin = end + 1;  // the blank there is the one that the library puts in front
     }
   }
@@ -63,12 +114,23 @@ class Model final : public TokenModel {
     if (!status.ok()) bad_input("{}: a text cannot be encoded: {}", source_, printable(status.ToString()));
     for (const int id : ids) out.push_back(id + id_offset_);
   }
-  /// The first blank behind a word, some way on, that something follows; else the end.
+  /// The first blank behind a word that something follows; else the end. Behind a character that a
+  /// normalizer may make a blank or nothing, as NMT's does with "▁" and U+200B, no word ends for sure.
   static size_t find_cut(std::string_view text, size_t begin) {
-    constexpr size_t enough = 256;
-    size_t at = text.find(' ', std::min(begin + enough, text.size()));
-    while (at != std::string_view::npos && text[at - 1] == ' ') at = text.find(' ', at + 1);
+    const auto ends_word = [](std::string_view word) {
+      const auto last = static_cast<unsigned char>(word.back());
+      if (last < 0x80) return last > ' ' && last < 0x7F;
+      const char32_t code = last_utf8(word).code;
+      return is_word_character(code) || is_punctuation(code);
+    };
+    size_t at = text.find(' ', begin + 1);
+    while (at != std::string_view::npos && !ends_word(text.substr(begin, at - begin)))
+      at = text.find(' ', at + 1);
     return at == std::string_view::npos || at + 1 == text.size() ? text.size() : at;
+  }
+  static uint64_t next_number() {
+    static std::atomic<uint64_t> last = 0;
+    return ++last;
   }
   [[noreturn]] void refuse(const std::string& why) const {
     bad_input("{}: the sentencepiece library refuses it: {}", source_, printable(why));
@@ -76,9 +138,10 @@ class Model final : public TokenModel {
 
   std::string source_;
   int32_t id_offset_;
-  // The library keeps all pairs of a text in one heap. Where no piece spans two words, a long text may as
-  // well be cut between them.
+  // The library keeps all pairs of a text in one heap. Where no piece spans two words, and the blank between
+  // them is no unknown that could fuse with others, a text may as well be cut there.
   bool cut_between_words_ = false;
+  uint64_t number_ = next_number();  // of all models of this program, from 1
   std::unique_ptr<const Vocabulary> vocabulary_;
   sentencepiece::SentencePieceProcessor processor_;
 };

@@ -18,6 +18,7 @@ char32_t lower_case(char32_t code, char32_t& more);
 bool is_mark(char32_t code);               // Mn, Mc, Me
 bool is_nonspacing_mark(char32_t code);    // Mn
 bool is_punctuation(char32_t code);        // P*
+bool is_word_character(char32_t code);     // L*, M*, N*
 bool is_control_or_format(char32_t code);  // Cc, Cf, Co
 /// The blocks of CJK ideographs that BERT takes character by character.
 bool is_bert_ideograph(char32_t code);

@@ -1,5 +1,9 @@
 // Every fixture tokenizer against what Hugging Face's tokenizers, and for SentencePiece's own files the
 // sentencepiece library, says (tools/fixtures/make_tokenizers.py).
+#include <sentencepiece_processor.h>
+
+#include <random>
+
 #include "tests/text/text_test.h"
 
 namespace ft {
@@ -99,6 +103,21 @@ TEST(Tokenizer, ALongTextIsItsWordsForSentencePiece) {
   wanted.insert(wanted.end(), trailing.begin(), trailing.end());
   EXPECT_EQ(tokenizer->encode(text + " x "), wanted);
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(std::string(1000, ' '))), std::string(1000, ' '));
+}
+
+// Cut or whole, known or new: what the library makes of the text.
+TEST(Tokenizer, WordsOneByOneAreWhatSentencePieceMakesOfTheText) {
+  const auto tokenizer = Tokenizer::open(data_folder() / "spm-bpe");
+  sentencepiece::SentencePieceProcessor library;
+  ASSERT_TRUE(library.Load((data_folder() / "spm-bpe" / "tokenizer.model").string()).ok());
+  const std::vector<std::string> parts = {" ",  "  ",     "a", "lamp", "the", "\u2581", "\n",     "\u00e9",
+                                          "灯", "\u0301", "1", ".",    "\t",  "\u3000", "\u200b", "\ufffd"};
+  std::mt19937 random(7);
+  for (int i = 0; i < 3000; ++i) {
+    std::string text;
+    for (uint32_t n = random() % 16; n > 0; --n) text += parts[random() % parts.size()];
+    ASSERT_EQ(tokenizer->encode(text), library.EncodeAsIds(text)) << Json(text);
+  }
 }
 
 TEST(Tokenizer, SpecialTokensInTextAreTextWhenTheyAreNotToBeParsed) {
