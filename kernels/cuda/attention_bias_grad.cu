@@ -30,45 +30,25 @@ template <class T, int D>
 __global__ __launch_bounds__(kThreads, 2) void bias_kernel(const AttentionGradArgs<T> g, const float* delta,
                                                            float* sums) {
   using Tile = BiasTile<D>;
-  constexpr int R = Tile::kR, C = Tile::kC;
+  constexpr int R = Tile::kR;
   extern __shared__ float4 shared[];
   Tile& tile = *reinterpret_cast<Tile*>(shared);
   const AttentionArgs<T>& a = g.forward;
   const Sample s = device_sample(a, blockIdx.z);
-  const int kv_head = blockIdx.y, tx = threadIdx.x % 16, ty = threadIdx.x / 16;
+  const int kv_head = blockIdx.y;
   const int lane_begin = blockIdx.x * Tile::kResident;
   if (lane_begin >= s.lanes()) return;
   const int lane_end = min(lane_begin + Tile::kResident, s.lanes());
-  const int depth = (static_cast<int>(a.head_dim) + 3) / 4 * 4;
 
   const int span = static_cast<int>(a.bias_span);
   const int64_t block = static_cast<int64_t>(blockIdx.z) * gridDim.x + blockIdx.x;
   float* mine = sums + (block * a.heads + kv_head * s.group) * buckets(a);
   for (int64_t at = threadIdx.x; at < s.group * buckets(a); at += kThreads) mine[at] = 0;
 
-  load_lanes<D>(tile.resident[0], Tile::kResident, a.q, a.ldq, a.head_dim, s, kv_head, lane_begin);
-  load_lanes<D>(tile.resident[1], Tile::kResident, g.dout, a.ldo, a.head_dim, s, kv_head, lane_begin);
-  const ResidentLanes<R> lanes(a, s, kv_head, lane_begin + ty * R, delta);
+  const ResidentLanes<R> lanes(a, s, kv_head, lane_begin + static_cast<int>(threadIdx.x) / 16 * R, delta);
   const int first_query = lane_begin / s.group, last_query = (lane_end - 1) / s.group;
-  for (int begin = 0; begin < s.keys; begin += Tile::kWalked) {
-    if (!s.visible(lane_begin, lane_end, begin, begin + Tile::kWalked)) continue;
-    __syncthreads();
-    load_keys<D>(tile.walked[0], Tile::kWalked, a.prefix_k, a.ld_prefix, a.k, a.ldk, a.head_dim, s, kv_head,
-                 begin);
-    load_keys<D>(tile.walked[1], Tile::kWalked, a.prefix_v, a.ld_prefix, a.v, a.ldv, a.head_dim, s, kv_head,
-                 begin);
-    __syncthreads();
-    float p[R][C], ds[R][C];
-    multiply_rows<D>(tile.resident[0], tile.walked[0], depth, p);
-    multiply_rows<D>(tile.resident[1], tile.walked[1], depth, ds);
-#pragma unroll
-    for (int i = 0; i < R; ++i)
-#pragma unroll
-      for (int j = 0; j < C; ++j) {
-        probability_and_ds(a, lanes.lane[i], begin + tx + 16 * j, lanes.lse[i], lanes.delta[i], p[i][j],
-                           ds[i][j]);
-        tile.weights[0][ty * R + i][tx + 16 * j] = ds[i][j];
-      }
+  walk_keys<D>(tile, g, s, kv_head, lane_begin, [&](int begin) {
+    store_ds<D>(tile, a, lanes, begin);
     // The tile's distances; a query's diagonal starts one column further right than the query's before it.
     const int nearest = begin - s.own(last_query);
     const int farthest = begin + Tile::kWalked - 1 - s.own(first_query);
@@ -94,7 +74,7 @@ __global__ __launch_bounds__(kThreads, 2) void bias_kernel(const AttentionGradAr
         mine[h * buckets(a) + span + bucket] += sum;
       }
     }
-  }
+  });
 }
 
 /// A thread a head and bucket.

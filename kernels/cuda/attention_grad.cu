@@ -109,46 +109,26 @@ template <class T, int D>
 __global__ __launch_bounds__(kThreads, 2) void queries_kernel(const AttentionGradArgs<T> g,
                                                               const float* delta) {
   using Tile = GradTile<D, 1>;
-  constexpr int R = Tile::kR, C = Tile::kC;
+  constexpr int R = Tile::kR;
   extern __shared__ float4 shared[];
   Tile& tile = *reinterpret_cast<Tile*>(shared);
   const AttentionArgs<T>& a = g.forward;
   const Sample s = device_sample(a, blockIdx.z);
-  const int kv_head = blockIdx.y, tx = threadIdx.x % 16, ty = threadIdx.x / 16;
+  const int kv_head = blockIdx.y, ty = threadIdx.x / 16;
   const int lane_begin = (gridDim.x - 1 - blockIdx.x) * Tile::kResident;  // the longest rows first
   if (lane_begin >= s.lanes()) return;
-  const int head_dim = static_cast<int>(a.head_dim), depth = (head_dim + 3) / 4 * 4;
+  const int head_dim = static_cast<int>(a.head_dim);
 
-  load_lanes<D>(tile.resident[0], Tile::kResident, a.q, a.ldq, a.head_dim, s, kv_head, lane_begin);
-  load_lanes<D>(tile.resident[1], Tile::kResident, g.dout, a.ldo, a.head_dim, s, kv_head, lane_begin);
   const ResidentLanes<R> lanes(a, s, kv_head, lane_begin + ty * R, delta);
   float dq[R][Features<D>::kCount] = {};
   const bool busy = lane_begin + ty / 2 * 2 * R < s.lanes();
-  for (int begin = 0; begin < s.keys; begin += Tile::kWalked) {
-    if (!s.visible(lane_begin, min(lane_begin + Tile::kResident, s.lanes()), begin, begin + Tile::kWalked))
-      continue;
-    __syncthreads();
-    load_keys<D>(tile.walked[0], Tile::kWalked, a.prefix_k, a.ld_prefix, a.k, a.ldk, a.head_dim, s, kv_head,
-                 begin);
-    load_keys<D>(tile.walked[1], Tile::kWalked, a.prefix_v, a.ld_prefix, a.v, a.ldv, a.head_dim, s, kv_head,
-                 begin);
-    __syncthreads();
-    if (!busy) continue;
-    float p[R][C], ds[R][C];
-    multiply_rows<D>(tile.resident[0], tile.walked[0], depth, p);
-    multiply_rows<D>(tile.resident[1], tile.walked[1], depth, ds);
-#pragma unroll
-    for (int i = 0; i < R; ++i)
-#pragma unroll
-      for (int j = 0; j < C; ++j) {
-        probability_and_ds(a, lanes.lane[i], begin + tx + 16 * j, lanes.lse[i], lanes.delta[i], p[i][j],
-                           ds[i][j]);
-        tile.weights[0][ty * R + i][tx + 16 * j] = ds[i][j];
-      }
+  walk_keys<D>(tile, g, s, kv_head, lane_begin, [&](int begin) {
+    if (!busy) return;
+    store_ds<D>(tile, a, lanes, begin);
     __syncwarp();
     add_weighted_rows<D, R>(tile.weights[0], tile.walked[0], Tile::kWalked, dq);
     __syncwarp();
-  }
+  });
   const bool quads = in_quads(g.dq, a.ldq, a.head_dim);
 #pragma unroll
   for (int i = 0; i < R; ++i)

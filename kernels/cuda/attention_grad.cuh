@@ -49,6 +49,47 @@ __device__ void probability_and_ds(const AttentionArgs<T>& a, const Lane& lane, 
   score = p;
 }
 
+/// Brings the lanes [lane_begin, lane_begin + kResident) of q and dout to tile.resident, then calls
+/// f(begin) for every tile of keys that they see, in order, with its keys and values in tile.walked.
+template <int D, class Tile, class T, class F>
+__device__ void walk_keys(Tile& tile, const AttentionGradArgs<T>& g, const Sample& s, int kv_head,
+                          int lane_begin, F&& f) {
+  const AttentionArgs<T>& a = g.forward;
+  const int lane_end = min(lane_begin + Tile::kResident, s.lanes());
+  load_lanes<D>(tile.resident[0], Tile::kResident, a.q, a.ldq, a.head_dim, s, kv_head, lane_begin);
+  load_lanes<D>(tile.resident[1], Tile::kResident, g.dout, a.ldo, a.head_dim, s, kv_head, lane_begin);
+  for (int begin = 0; begin < s.keys; begin += Tile::kWalked) {
+    if (!s.visible(lane_begin, lane_end, begin, begin + Tile::kWalked)) continue;
+    __syncthreads();
+    load_keys<D>(tile.walked[0], Tile::kWalked, a.prefix_k, a.ld_prefix, a.k, a.ldk, a.head_dim, s, kv_head,
+                 begin);
+    load_keys<D>(tile.walked[1], Tile::kWalked, a.prefix_v, a.ld_prefix, a.v, a.ldv, a.head_dim, s, kv_head,
+                 begin);
+    __syncthreads();
+    f(begin);
+  }
+}
+
+/// ds of a thread's pairs of resident lanes and the walked keys from `begin` on, to tile.weights[0].
+template <int D, class Tile, class T>
+__device__ void store_ds(Tile& tile, const AttentionArgs<T>& a, const ResidentLanes<Tile::kR>& lanes,
+                         int begin) {
+  constexpr int R = Tile::kR, C = Tile::kC;
+  const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
+  const int depth = (static_cast<int>(a.head_dim) + 3) / 4 * 4;
+  float p[R][C], ds[R][C];
+  multiply_rows<D>(tile.resident[0], tile.walked[0], depth, p);
+  multiply_rows<D>(tile.resident[1], tile.walked[1], depth, ds);
+#pragma unroll
+  for (int i = 0; i < R; ++i)
+#pragma unroll
+    for (int j = 0; j < C; ++j) {
+      probability_and_ds(a, lanes.lane[i], begin + tx + 16 * j, lanes.lse[i], lanes.delta[i], p[i][j],
+                         ds[i][j]);
+      tile.weights[0][ty * R + i][tx + 16 * j] = ds[i][j];
+    }
+}
+
 /// Floats of scratch that attention_bias_grad() needs; 0 where the bias has no gradient.
 template <class T>
 int64_t attention_bias_sums(const AttentionGradArgs<T>& g);
