@@ -51,16 +51,20 @@ def at_rate(method, learning_rate):
     return dict(method, name=f"{method['name']}, {learning_rate:g}", training=dict(method["training"], learning_rate=learning_rate))
 
 
+def named(*names):
+    return [m for m in METHODS if m["name"] in names]
+
+
 # One of each kind, and of each start or encoder that may want a rate of its own.
-RATES = [m for m in METHODS if m["name"] in (
+RATES = named(
     "LoRA r 8, all linear", "PiSSA r 8", "AdaLoRA r 12 → 8", "VeRA r 256", "LoHa r 4", "LoKr r 8", "IA3", "LN tuning",
     "Pfeiffer adapters", "prefix tuning, 10", "prefix + MLP, 10", "prompt tuning, 10", "P-tuning MLP, 10", "P-tuning LSTM, 10",
-    "full fine-tuning")]
+    "full fine-tuning")
 
 SWEEP = (
     [row(f"LoRA on {'+'.join(m)}", lora(target_modules=[f"{x}_proj" for x in m]), 4e-3) for m in ("q", "k", "v", "qv", "qkv")]
     + [row(f"LoRA r {r}", lora(r=r, lora_alpha=2 * r), 2e-3) for r in (4, 8, 16, 64)]
     + [row(f"LoRA r 8, seed {s}", lora(), 2e-3, dict(seed=s)) for s in (1, 2, 3)]
     + [row(f"prompt tuning, {n}", prompt(n), 3e-2) for n in (4, 10, 32)]
-    + [row("P-tuning MLP, 10", dict(peft_type="P_TUNING", num_virtual_tokens=10, encoder_hidden_size=256), 5e-3)]
+    + named("P-tuning MLP, 10")
 )
