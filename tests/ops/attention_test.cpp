@@ -153,24 +153,19 @@ TEST(AttentionOp, ABiasOfTwoLayersHasOneGradient) {
   auto layout = std::make_shared<Layout>();
   layout->add_sample(kTokens - 2, 0);
   layout->add_sample(2, 1);
-  const auto tensor = [](const std::vector<double>& v, int64_t rows) {
-    const Tensor t = Tensor::empty({rows, static_cast<int64_t>(v.size()) / rows}, DType::f64);
-    std::copy(v.begin(), v.end(), t.data<double>());
-    return t;
-  };
   const auto x = random_vector<double>(kTokens * kWidth, "x"),
              dy = random_vector<double>(kTokens * kWidth, "dy");
   std::vector<double> bias = random_vector<double>(kHeads * (2 * kSpan + 1), "bias"), dbias;
   const auto loss = [&] {
     Tape tape(Stream(stream()), DType::f64, layout, true);
-    const Var b(tensor(bias, kHeads), true);
-    const Var keys(tensor(x, kTokens));
+    const Var b(tensor_of(bias, kHeads), true);
+    const Var keys(tensor_of(x, kTokens));
     Var y = keys;
     for (int layer = 0; layer < 2; ++layer)
       y = attention(tape, {y}, {keys}, {keys}, nullptr, nullptr,
                     {.heads = kHeads, .kv_heads = kHeads, .head_dim = 4, .causal = false, .alibi_slopes = {}},
                     &b);
-    y.gradient().add(tape.stream(), tensor(dy, kTokens));
+    y.gradient().add(tape.stream(), tensor_of(dy, kTokens));
     const std::vector<double> out = y.value().to_vector<double>();
     tape.backward();
     dbias = b.gradient().sum().to_vector<double>();

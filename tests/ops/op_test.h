@@ -24,6 +24,7 @@
 #include "engine/core/rng.h"
 #include "engine/core/segments.h"
 #include "engine/core/stream.h"
+#include "engine/core/tensor.h"
 
 namespace ft::test {
 
@@ -107,6 +108,13 @@ void expect_same_bits(const std::vector<T>& a, const std::vector<T>& b, std::str
   ASSERT_EQ(a.size(), b.size()) << what;
   if (a.empty()) return;
   EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(T)), 0) << what;
+}
+
+/// [rows, values.size() / rows] in double, for a tape.
+inline Tensor tensor_of(const std::vector<double>& values, int64_t rows) {
+  const Tensor t = Tensor::empty({rows, static_cast<int64_t>(values.size()) / rows}, DType::f64);
+  std::copy(values.begin(), values.end(), t.data<double>());
+  return t;
 }
 
 /// Compares `analytic`, the gradient with respect to x, with central differences of loss(x). At most `probes`

@@ -53,15 +53,11 @@ struct Kronecker {
     layout->add_sample(2, 0);
     layout->add_sample(kTokens - 2, 1);
     Tape tape(Stream(stream()), DType::f64, layout, true);
-    const Tensor input = Tensor::empty({kTokens, kOuter * kInner}, DType::f64);
-    std::copy(x.begin(), x.end(), input.data<double>());
-    const Var in(input, true);
+    const Var in(tensor_of(x, kTokens), true);
     Var y = swap_axes(tape, linear_of_pieces(tape, in, w2), kOuter);
     y = swap_axes(tape, linear_of_pieces(tape, y, w1), kOut2);
     if (backward) {
-      const Tensor g = Tensor::empty(y.value().shape(), DType::f64);
-      std::copy(dy.begin(), dy.end(), g.data<double>());
-      y.gradient().add(tape.stream(), g);
+      y.gradient().add(tape.stream(), tensor_of(dy, kTokens));
       tape.backward();
       dx = in.gradient().sum().to_vector<double>();
     }
